@@ -1,0 +1,1 @@
+SELECT id, name, email, address, city, country FROM users WHERE id = $1

@@ -1,0 +1,13 @@
+-- The suite's one table and its seed row. Running it again changes nothing.
+CREATE TABLE IF NOT EXISTS users (
+    id      text PRIMARY KEY,
+    name    text NOT NULL,
+    email   text NOT NULL,
+    address text NOT NULL,
+    city    text NOT NULL,
+    country text NOT NULL
+);
+
+INSERT INTO users (id, name, email, address, city, country)
+VALUES ('user-123', 'Ada Lovelace', 'ada@example.com', '12 Mayfair Place', 'London', 'United Kingdom')
+ON CONFLICT (id) DO NOTHING;

@@ -1,0 +1,320 @@
+//! The environment both services read: names, defaults, forms, and the bench values.
+//!
+//! [`Environment`] reads through a lookup that is passed in, so this crate does no I/O and a test
+//! needs no process of its own. An error names the variable and never repeats its value.
+
+use std::ffi::OsString;
+use std::num::{NonZeroU16, NonZeroUsize};
+
+/// Exit code of a service or tool that could not run.
+pub const EXIT_COULD_NOT_RUN: u8 = 2;
+
+/// The bench values as a file of `KEY=VALUE` lines; Compose reads the same file by `env_file`.
+pub const BENCH_ENV: &str = include_str!("../bench.env");
+
+/// Port on 127.0.0.1 where the suite serves the target; the variable overrides it.
+pub const TARGET_PORT: (&str, u16) = ("TARGET_PORT", 8000);
+/// Port on 127.0.0.1 where the suite serves the upstream; the variable overrides it.
+pub const UPSTREAM_PORT: (&str, u16) = ("UPSTREAM_PORT", 8001);
+/// Port on 127.0.0.1 where Compose publishes Postgres; the variable overrides it.
+pub const POSTGRES_PORT: (&str, u16) = ("POSTGRES_PORT", 54320);
+
+/// Most connections a pool may be given, and most workers.
+const COUNT_MAX: usize = 10_000;
+
+/// A service that reads the environment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    /// The contender with the four endpoints.
+    Target,
+    /// The service behind the proxy scenario.
+    Upstream,
+}
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Who reads it.
+    pub read_by: &'static [Service],
+    /// The value when it is not set; required if there is none.
+    pub default: Option<&'static str>,
+    /// What a value must be, as it ends the sentence "NAME must be …".
+    pub form: &'static str,
+}
+
+const TARGET: &[Service] = &[Service::Target];
+const UPSTREAM: &[Service] = &[Service::Upstream];
+const BOTH: &[Service] = &[Service::Target, Service::Upstream];
+const COUNT: &str = "a whole number from 1 to 10000";
+const TEXT: &str = "a text that is not empty";
+
+const fn variable(
+    name: &'static str,
+    read_by: &'static [Service],
+    default: Option<&'static str>,
+    form: &'static str,
+) -> Variable {
+    Variable {
+        name,
+        read_by,
+        default,
+        form,
+    }
+}
+
+/// HS256 secret, used as the raw UTF-8 bytes.
+pub const JWT_SECRET: Variable = variable("JWT_SECRET", TARGET, None, TEXT);
+/// Base URL of the upstream; the target calls `{UPSTREAM_URL}/data`.
+pub const UPSTREAM_URL: Variable = variable(
+    "UPSTREAM_URL",
+    TARGET,
+    None,
+    "an http:// URL, with a path prefix if need be",
+);
+/// The key that the upstream asks for.
+pub const UPSTREAM_API_KEY: Variable = variable(
+    "UPSTREAM_API_KEY",
+    BOTH,
+    None,
+    "a key of visible ASCII characters",
+);
+/// Concurrent connections to the upstream, over all workers.
+pub const UPSTREAM_POOL_SIZE: Variable = variable("UPSTREAM_POOL_SIZE", TARGET, Some("64"), COUNT);
+/// Host name or address of Postgres.
+pub const DB_HOST: Variable = variable("DB_HOST", TARGET, None, TEXT);
+/// Port of Postgres.
+pub const DB_PORT: Variable = variable("DB_PORT", TARGET, None, "a port from 1 to 65535");
+/// Database.
+pub const DB_NAME: Variable = variable("DB_NAME", TARGET, None, TEXT);
+/// Database user.
+pub const DB_USER: Variable = variable("DB_USER", TARGET, None, TEXT);
+/// Database password.
+pub const DB_PASSWORD: Variable = variable("DB_PASSWORD", TARGET, None, TEXT);
+/// Concurrent connections to Postgres, over all workers.
+pub const DB_POOL_SIZE: Variable = variable("DB_POOL_SIZE", TARGET, Some("64"), COUNT);
+/// Worker threads, each with its own single-threaded runtime.
+pub const WORKERS: Variable = variable("WORKERS", BOTH, Some("1"), COUNT);
+/// Address to listen on.
+pub const HOST: Variable = variable("HOST", BOTH, Some("0.0.0.0"), "an IP address");
+/// Port to listen on; 0 takes a free one.
+pub const PORT: Variable = variable("PORT", BOTH, Some("8000"), "a port from 0 to 65535");
+/// 1 makes the upstream serve `/faults/<fault>/data`.
+pub const UPSTREAM_FAULTS: Variable = variable("UPSTREAM_FAULTS", UPSTREAM, Some("0"), "0 or 1");
+
+/// Every variable that a service reads.
+pub const ALL: [Variable; 14] = [
+    JWT_SECRET,
+    UPSTREAM_URL,
+    UPSTREAM_API_KEY,
+    UPSTREAM_POOL_SIZE,
+    DB_HOST,
+    DB_PORT,
+    DB_NAME,
+    DB_USER,
+    DB_PASSWORD,
+    DB_POOL_SIZE,
+    WORKERS,
+    HOST,
+    PORT,
+    UPSTREAM_FAULTS,
+];
+
+/// Why a service cannot start: one line that names the variable, never its value.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EnvError {
+    /// Required and not set.
+    #[error("{0} is not set: it must be {1}")]
+    Missing(&'static str, &'static str),
+    /// Set to nothing.
+    #[error("{0} is empty: it must be {1}")]
+    Empty(&'static str, &'static str),
+    /// Not of the variable's form.
+    #[error("{0} must be {1}")]
+    Invalid(&'static str, &'static str),
+    /// A pool smaller than the number of workers that share it.
+    #[error("{0} must be at least WORKERS: every worker needs a connection of its own")]
+    SmallerThanWorkers(&'static str),
+}
+
+/// Reads variables through a lookup such as `std::env::var_os`.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment<F>(pub F);
+
+impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
+    /// The variable's text.
+    ///
+    /// # Errors
+    /// Missing without a default, empty, or not UTF-8.
+    pub fn text(&self, variable: &Variable) -> Result<String, EnvError> {
+        match (self.0(variable.name), variable.default) {
+            (None, None) => Err(EnvError::Missing(variable.name, variable.form)),
+            (None, Some(default)) => Ok(default.to_owned()),
+            (Some(value), _) if value.is_empty() => {
+                Err(EnvError::Empty(variable.name, variable.form))
+            }
+            (Some(value), _) => value
+                .into_string()
+                .map_err(|_| EnvError::Invalid(variable.name, variable.form)),
+        }
+    }
+
+    /// The variable's text, turned into a value by `parse`.
+    ///
+    /// # Errors
+    /// As [`Environment::text`], and when `parse` gives none.
+    pub fn parse<T>(
+        &self,
+        variable: &Variable,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, EnvError> {
+        parse(&self.text(variable)?).ok_or(EnvError::Invalid(variable.name, variable.form))
+    }
+
+    /// A number of connections or workers.
+    ///
+    /// # Errors
+    /// As [`Environment::parse`].
+    pub fn count(&self, variable: &Variable) -> Result<NonZeroUsize, EnvError> {
+        self.parse(variable, |text| {
+            let count = text.parse().ok()?;
+            (NonZeroUsize::get(count) <= COUNT_MAX).then_some(count)
+        })
+    }
+
+    /// A pool's size, which `workers` share.
+    ///
+    /// # Errors
+    /// As [`Environment::count`], and when there are more workers than connections.
+    pub fn pool_size(
+        &self,
+        variable: &Variable,
+        workers: NonZeroUsize,
+    ) -> Result<NonZeroUsize, EnvError> {
+        let size = self.count(variable)?;
+        if size < workers {
+            return Err(EnvError::SmallerThanWorkers(variable.name));
+        }
+        Ok(size)
+    }
+
+    /// A port to connect to.
+    ///
+    /// # Errors
+    /// As [`Environment::parse`].
+    pub fn port(&self, variable: &Variable) -> Result<u16, EnvError> {
+        self.parse(variable, |text| text.parse().ok().map(NonZeroU16::get))
+    }
+
+    /// The upstream's key: what can stand in an `Authorization` header.
+    ///
+    /// # Errors
+    /// As [`Environment::parse`].
+    pub fn api_key(&self) -> Result<String, EnvError> {
+        self.parse(&UPSTREAM_API_KEY, |text| {
+            let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+            visible.then(|| text.to_owned())
+        })
+    }
+}
+
+/// The bench values in the order of `bench.env`.
+pub fn bench() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BENCH_ENV
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+}
+
+/// The bench value of a variable; empty when the file does not set it.
+#[must_use]
+pub fn bench_value(variable: &Variable) -> &'static str {
+    bench()
+        .find(|(name, _)| *name == variable.name)
+        .map_or("", |(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(value: Option<&str>) -> Environment<impl Fn(&str) -> Option<OsString>> {
+        let value = value.map(OsString::from);
+        Environment(move |_: &str| value.clone())
+    }
+
+    #[test]
+    fn a_required_variable_that_is_missing_or_empty_is_named() {
+        let missing = environment(None).text(&JWT_SECRET).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "JWT_SECRET is not set: it must be a text that is not empty"
+        );
+        let empty = environment(Some("")).text(&JWT_SECRET).unwrap_err();
+        assert_eq!(
+            empty.to_string(),
+            "JWT_SECRET is empty: it must be a text that is not empty"
+        );
+    }
+
+    #[test]
+    fn an_unset_optional_variable_has_its_default_and_an_empty_one_is_refused() {
+        assert_eq!(environment(None).count(&WORKERS).unwrap().get(), 1);
+        assert_eq!(
+            environment(Some("")).count(&WORKERS).unwrap_err(),
+            EnvError::Empty("WORKERS", COUNT)
+        );
+    }
+
+    #[test]
+    fn counts_outside_their_range_are_refused_without_repeating_the_value() {
+        for bad in ["0", "-1", "10001", "1.5", "hunter2", " 1"] {
+            let error = environment(Some(bad)).count(&DB_POOL_SIZE).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "DB_POOL_SIZE must be a whole number from 1 to 10000"
+            );
+        }
+        let most = environment(Some("10000")).count(&DB_POOL_SIZE).unwrap();
+        assert_eq!(most.get(), 10_000);
+    }
+
+    #[test]
+    fn a_pool_has_a_connection_for_every_worker() {
+        let four = NonZeroUsize::new(4).unwrap();
+        assert!(
+            environment(Some("4"))
+                .pool_size(&DB_POOL_SIZE, four)
+                .is_ok()
+        );
+        let error = environment(Some("3")).pool_size(&DB_POOL_SIZE, four);
+        assert_eq!(error, Err(EnvError::SmallerThanWorkers("DB_POOL_SIZE")));
+    }
+
+    #[test]
+    fn ports_to_connect_to_are_never_zero() {
+        assert_eq!(environment(Some("5432")).port(&DB_PORT).unwrap(), 5432);
+        for bad in ["0", "65536", "http"] {
+            assert!(environment(Some(bad)).port(&DB_PORT).is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_refused() {
+        for bad in ["a b", "a\nb", "schlüssel"] {
+            assert!(environment(Some(bad)).api_key().is_err());
+        }
+        assert_eq!(environment(Some("a-b_c")).api_key().unwrap(), "a-b_c");
+    }
+
+    #[test]
+    fn the_bench_file_sets_every_required_variable_and_nothing_unknown() {
+        for variable in ALL.iter().filter(|variable| variable.default.is_none()) {
+            assert_ne!(bench_value(variable), "", "{}", variable.name);
+        }
+        for (name, _) in bench() {
+            assert!(ALL.iter().any(|variable| variable.name == name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The contract of the suite as code. Every fact that the services, the harness, the compose file
+//! and the documents share has its one home here. No I/O, no web framework.
+//!
+//! Facts that other languages read too are plain files beside `src/`, embedded here: `bench.env`,
+//! `product.json`, `sql/*.sql`, and the generated `openapi.json`.
+
+pub mod claims;
+pub mod env;
+pub mod error;
+pub mod fixtures;
+pub mod json;
+pub mod limits;
+
+pub mod routes;
+pub mod sql;
+mod wire;
+
+pub use claims::Claims;
+pub use error::{ErrorBody, ErrorCode};
+pub use wire::{Info, Movie, Nested, NewMovie, Product, Profile, UserRef, Vendor};
