@@ -207,6 +207,18 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         self.parse(variable, |text| text.parse().ok().map(NonZeroU16::get))
     }
 
+    /// A switch: `0` or `1`.
+    ///
+    /// # Errors
+    /// As [`Environment::parse`].
+    pub fn flag(&self, variable: &Variable) -> Result<bool, EnvError> {
+        self.parse(variable, |text| match text {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        })
+    }
+
     /// The upstream's key: what can stand in an `Authorization` header.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 pub mod claims;
 pub mod env;
 pub mod error;
+pub mod fault;
 pub mod fixtures;
 pub mod json;
 pub mod limits;

@@ -1,1 +1,22 @@
-//! serve
+//! The accept loop both services share: one thread accepts connections and deals them round-robin
+//! to worker threads, each with a single-threaded runtime of its own and a service of its own.
+//!
+//! The listener, the service and the stop signal are passed in, so a test binds port 0 and stops
+//! the server as SIGTERM would.
+
+mod bearer;
+mod bind;
+mod connection;
+mod probe;
+mod process;
+mod server;
+mod signal;
+mod worker;
+
+pub use bearer::bearer;
+pub use bind::{BindError, bind};
+pub use probe::{ProbeError, probe};
+pub use process::{Listen, could_not_run, main};
+pub use server::{ServeError, Server};
+pub use signal::stop_signal;
+pub use worker::Worker;

@@ -1,0 +1,236 @@
+//! The server: its bounds, its threads, and the loop that accepts.
+
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::runtime::Runtime;
+use tokio::select;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tower::{BoxError, Service};
+
+use crate::bind::connections_max;
+use crate::worker::{Accepted, Deadlines, SETTLE, Worker, work};
+
+/// Pause after the system refused to hand over a connection (out of file descriptors or memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time for a request's head, and for the silence before it on a connection kept alive. Longer
+/// than clients keep idle connections in their pools, so that it is they who close first.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Time for the requests in flight to finish after the stop signal: longer than the deadlines of
+/// the contract (5 s for a database connection and 5 s for its statement).
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Why a server stopped other than by its stop signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The system refused a runtime, a thread or the listener.
+    #[error("cannot serve: {0}")]
+    Io(#[from] io::Error),
+    /// A worker could not make its service.
+    #[error("cannot start: {0}")]
+    Service(BoxError),
+    /// A worker thread ended before it was told to.
+    #[error("a worker thread died")]
+    WorkerDied,
+}
+
+/// A server and its bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    /// Worker threads.
+    pub workers: NonZeroUsize,
+    /// Connections served at once; more wait in the listener's backlog.
+    pub connections_max: usize,
+    /// Time for a request's head, idle time before it included.
+    pub head_timeout: Duration,
+    /// Time for requests in flight to finish after the stop signal.
+    pub drain_timeout: Duration,
+}
+
+impl Server {
+    /// A server with the suite's bounds. Raises the process's limit of open files as far as the
+    /// system allows.
+    #[must_use]
+    pub fn new(workers: NonZeroUsize) -> Self {
+        Self {
+            workers,
+            connections_max: connections_max(),
+            head_timeout: HEAD_TIMEOUT,
+            drain_timeout: DRAIN_TIMEOUT,
+        }
+    }
+
+    /// Serves until `stop` is ready, then drains: closes the listener, tells idle connections to
+    /// close, lets requests in flight finish. Blocks the calling thread.
+    ///
+    /// `make_service` is called once per worker, in that worker's runtime; an error that the
+    /// service returns resets the connection it came from.
+    ///
+    /// # Errors
+    /// [`ServeError`]; nothing was served if a worker could not make its service.
+    pub fn run<S, B, E>(
+        self,
+        listener: TcpListener,
+        make_service: impl Fn(Worker) -> Result<S, E> + Clone + Send + 'static,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+        E: Into<BoxError>,
+    {
+        let deadlines = Deadlines {
+            head: self.head_timeout,
+            drain: self.drain_timeout,
+        };
+        let threads = (0..self.workers.get())
+            .map(|index| {
+                let worker = Worker {
+                    index,
+                    count: self.workers,
+                };
+                WorkerThread::start(worker, make_service.clone(), deadlines)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        // The runtime lives until the drain is over: a second stop signal is heard on it.
+        runtime()?.block_on(async {
+            let accepted = self.accept(listener, &threads, stop).await;
+            let drained: Vec<_> = threads.into_iter().map(WorkerThread::drain).collect();
+            for done in drained {
+                done.await.map_err(|_| ServeError::WorkerDied)?;
+            }
+            accepted
+        })
+    }
+
+    /// Accepts connections and deals them to `threads` in turn until `stop` is ready.
+    async fn accept(
+        &self,
+        listener: TcpListener,
+        threads: &[WorkerThread],
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let places = Arc::new(Semaphore::new(self.connections_max));
+        let mut turns = threads.iter().cycle();
+        let mut stop = pin!(async {
+            stop.await;
+            tokio::time::sleep(SETTLE).await;
+        });
+        loop {
+            let accepted = select! {
+                () = &mut stop => return Ok(()),
+                accepted = accept_one(&listener, &places) => accepted,
+            };
+            match (accepted, turns.next()) {
+                (Ok(connection), Some(thread)) => thread
+                    .deal
+                    .send(connection)
+                    .map_err(|_| ServeError::WorkerDied)?,
+                (Ok(_), None) => return Err(ServeError::WorkerDied),
+                (Err(error), _) => {
+                    tracing::warn!(%error, "cannot accept connections, trying again");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a free place before it accepts: what is too much stays in the backlog, unharmed.
+async fn accept_one(
+    listener: &tokio::net::TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<Accepted> {
+    let place = Arc::clone(places).acquire_owned().await;
+    let place = place.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Of no effect on single responses, but a body in several frames must not wait
+                // for the client's delayed acknowledgement.
+                stream.set_nodelay(true)?;
+                return Ok((stream.into_std()?, place));
+            }
+            // The client was gone before it was accepted: nothing is wrong here.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A running worker: the way to deal it a connection, and the news of its end.
+struct WorkerThread {
+    deal: mpsc::UnboundedSender<Accepted>,
+    done: oneshot::Receiver<()>,
+}
+
+impl WorkerThread {
+    /// Returns when the worker has made its service.
+    fn start<S, B, E>(
+        worker: Worker,
+        make_service: impl Fn(Worker) -> Result<S, E> + Send + 'static,
+        deadlines: Deadlines,
+    ) -> Result<Self, ServeError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+        E: Into<BoxError>,
+    {
+        let (deal, dealt) = mpsc::unbounded_channel();
+        let (started, has_started) = oneshot::channel();
+        let (finish, done) = oneshot::channel();
+        let runtime = runtime()?;
+        thread::Builder::new()
+            .name(format!("worker-{}", worker.index))
+            .spawn(move || {
+                let context = runtime.enter();
+                let service = match make_service(worker) {
+                    Ok(service) => service,
+                    Err(error) => {
+                        let _ = started.send(Err(ServeError::Service(error.into())));
+                        return;
+                    }
+                };
+                drop(context);
+                let _ = started.send(Ok(()));
+                runtime.block_on(work(dealt, service, deadlines));
+                // Name look-ups in flight must not hold up the exit.
+                runtime.shutdown_background();
+                let _ = finish.send(());
+            })?;
+        has_started
+            .blocking_recv()
+            .map_err(|_| ServeError::WorkerDied)??;
+        Ok(Self { deal, done })
+    }
+
+    /// Tells the worker to drain; resolves when it has, or with an error if it died.
+    fn drain(self) -> oneshot::Receiver<()> {
+        self.done
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}

@@ -1,0 +1,108 @@
+//! A worker thread: serves the connections it is dealt, then drains.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::connection::{Connection, Reset};
+
+/// Longest request head in bytes; a longer one is answered with 431. Room for any token.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// After the stop signal, time in which connections are still accepted, and then time until the
+/// first one is told to close: a request on its way when the signal came is read and answered.
+pub(crate) const SETTLE: Duration = Duration::from_millis(20);
+
+/// Which of how many workers this is, for a service that splits a budget over them.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker {
+    /// From 0.
+    pub index: usize,
+    /// Number of workers.
+    pub count: NonZeroUsize,
+}
+
+impl Worker {
+    /// This worker's part of `total`: the parts of all workers add up to it exactly.
+    #[must_use]
+    pub fn share(self, total: NonZeroUsize) -> usize {
+        let (each, rest) = (total.get() / self.count, total.get() % self.count);
+        each + usize::from(self.index < rest)
+    }
+}
+
+/// A connection that was accepted, and its place among the connections the server may hold.
+pub(crate) type Accepted = (std::net::TcpStream, OwnedSemaphorePermit);
+
+/// Bounds of the connections of one worker.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadlines {
+    pub(crate) head: Duration,
+    pub(crate) drain: Duration,
+}
+
+/// Serves `connections` until their channel closes, then drains.
+pub(crate) async fn work<S, B>(
+    mut connections: UnboundedReceiver<Accepted>,
+    service: S,
+    deadlines: Deadlines,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(deadlines.head)
+        .max_header_size(HEAD_MAX_BYTES);
+    let graceful = GracefulShutdown::new();
+    while let Some((stream, permit)) = connections.recv().await {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "dropped a connection that the runtime did not take");
+                continue;
+            }
+        };
+        let reset = Reset::default();
+        let io = TokioIo::new(Connection::new(stream, reset.clone()));
+        let service = service.clone();
+        let answer = service_fn(move |request| {
+            let (answer, reset) = (service.clone().oneshot(request), reset.clone());
+            async move {
+                answer
+                    .await
+                    .inspect_err(|_| reset.store(true, Ordering::Relaxed))
+            }
+        });
+        let connection = graceful.watch(http.serve_connection(io, answer));
+        tokio::spawn(async move {
+            // A connection's errors are its client's: nothing an operator could act on.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+    tokio::time::sleep(SETTLE).await;
+    let open = graceful.count();
+    if tokio::time::timeout(deadlines.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(open, "stopped before every request was answered");
+    }
+}
