@@ -1,0 +1,38 @@
+//! The router. A new endpoint: its path and types in `schema`, its handler in a module here, its
+//! line in [`router`].
+
+mod catalog;
+mod health;
+mod info;
+mod movies;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use schema::{ErrorCode, routes};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::AppState;
+use crate::error::Error;
+
+/// The target's service. A panic in a handler is a 500 like everything unforeseen.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route(routes::INFO, get(info::get_info))
+        .route(routes::MOVIES, post(movies::create_movie))
+        .route(routes::CATALOG, get(catalog::get_catalog))
+        .route(routes::PROXY, get(catalog::get_catalog))
+        .route(routes::USERS_ME, get(users::get_me))
+        .route(routes::HEALTH, get(health::get_health))
+        .route(routes::READY, get(health::get_ready))
+        .fallback(async || Error::from(ErrorCode::NotFound))
+        .method_not_allowed_fallback(async || Error::from(ErrorCode::MethodNotAllowed))
+        .layer(CatchPanicLayer::custom(|_| {
+            // The panic's message and place are in the log already.
+            Error::from(ErrorCode::Internal).into_response()
+        }))
+        .with_state(Arc::new(state))
+}
