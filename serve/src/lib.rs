@@ -4,6 +4,7 @@
 //! The listener, the service and the stop signal are passed in, so a test binds port 0 and stops
 //! the server as SIGTERM would.
 
+mod background;
 mod bearer;
 mod bind;
 mod connection;
@@ -13,6 +14,7 @@ mod server;
 mod signal;
 mod worker;
 
+pub use background::Background;
 pub use bearer::bearer;
 pub use bind::{BindError, bind};
 pub use probe::{ProbeError, probe};

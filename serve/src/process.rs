@@ -109,8 +109,13 @@ where
         .init();
     let listener = bind(listen.host, listen.port)?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, workers = listen.workers, "{name} is listening");
-    Server::new(listen.workers).run(listener, make_service, stop_signal())?;
+    // Whoever reads that it listens may send a signal: the handlers are there before that.
+    let stop = async {
+        let stop_signal = stop_signal();
+        tracing::info!(%address, workers = listen.workers, "{name} is listening");
+        stop_signal.await;
+    };
+    Server::new(listen.workers).run(listener, make_service, stop)?;
     tracing::info!("{name} has stopped");
     Ok(())
 }

@@ -8,18 +8,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Ready at the first SIGTERM or SIGINT. The second one ends the process at once with the shell's
 /// code for that signal: whoever asks twice does not want to wait for the drain.
 ///
-/// The signals are caught from the moment the future is first polled.
+/// The signals are caught from this call on.
 ///
 /// # Panics
 /// Outside a tokio runtime, or when the system refuses a signal handler.
-pub async fn stop_signal() {
+pub fn stop_signal() -> impl Future<Output = ()> {
     let mut signals = Signals::new().expect("SIGTERM and SIGINT can be handled");
-    signals.next().await;
-    tracing::info!("stopping: finishing the requests in flight");
-    tokio::spawn(async move {
-        let code = 128 + signals.next().await.as_raw_value();
-        process::exit(code);
-    });
+    async move {
+        signals.next().await;
+        tracing::info!("stopping: finishing the requests in flight");
+        tokio::spawn(async move {
+            let code = 128 + signals.next().await.as_raw_value();
+            process::exit(code);
+        });
+    }
 }
 
 struct Signals {

@@ -79,15 +79,16 @@ impl Config {
 
 /// `{base}/data`; none if `base` is anything but an `http` URL of host, port and path.
 fn data_url(base: &str) -> Option<Url> {
-    let base = base.trim_end_matches('/');
-    let url = Url::parse(&format!("{base}{}", routes::UPSTREAM_DATA)).ok()?;
-    let plain = url.scheme() == "http"
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    plain.then_some(url)
+    let base = Url::parse(base).ok()?;
+    let plain = base.scheme() == "http"
+        && base.username().is_empty()
+        && base.password().is_none()
+        && base.query().is_none()
+        && base.fragment().is_none();
+    let prefix = base.as_str().trim_end_matches('/');
+    Url::parse(&format!("{prefix}{}", routes::UPSTREAM_DATA))
+        .ok()
+        .filter(|_| plain)
 }
 
 #[cfg(test)]

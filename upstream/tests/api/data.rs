@@ -89,7 +89,7 @@ fn other_methods_are_not_allowed_and_the_allowed_ones_are_named() {
 #[test]
 fn head_is_get_without_the_body() {
     let upstream = Upstream::start();
-    let mut connection = Connection::open(upstream.address).unwrap();
+    let mut connection = Connection::open(upstream.address()).unwrap();
     let answer = connection
         .ask(request("HEAD", "/data", &[&bearer()]))
         .unwrap();
@@ -103,7 +103,7 @@ fn head_is_get_without_the_body() {
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let upstream = Upstream::start();
-    let mut connection = Connection::open(upstream.address).unwrap();
+    let mut connection = Connection::open(upstream.address()).unwrap();
     let data = request("GET", "/data", &[&bearer()]);
     let health = request("GET", "/health", &[]);
     connection.send(format!("{data}{health}{data}")).unwrap();
@@ -115,7 +115,7 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_request_may_arrive_split_anywhere() {
     let upstream = Upstream::start();
-    let mut connection = Connection::open(upstream.address).unwrap();
+    let mut connection = Connection::open(upstream.address()).unwrap();
     let data = request("GET", "/data", &[&bearer()]);
     for split in 1..data.len() {
         connection.send(&data[..split]).unwrap();

@@ -37,7 +37,7 @@ fn status_is_the_product_under_that_status() {
 fn a_status_without_a_body_leaves_the_connection_usable() {
     let upstream = Upstream::start();
     for status in [204, 304] {
-        let mut connection = Connection::open(upstream.address).unwrap();
+        let mut connection = Connection::open(upstream.address()).unwrap();
         let path = format!("/faults/status-{status}/data");
         connection
             .send(request("GET", &path, &[&bearer()]))
@@ -60,7 +60,7 @@ fn delay_is_the_product_after_that_time() {
 #[test]
 fn hang_never_answers_and_holds_up_nobody_else() {
     let upstream = Upstream::start();
-    let mut hanging = Connection::open(upstream.address).unwrap();
+    let mut hanging = Connection::open(upstream.address()).unwrap();
     hanging
         .send(request("GET", "/faults/hang/data", &[&bearer()]))
         .unwrap();
@@ -71,7 +71,7 @@ fn hang_never_answers_and_holds_up_nobody_else() {
 #[test]
 fn reset_resets_the_connection_without_an_answer() {
     let upstream = Upstream::start();
-    let mut connection = Connection::open(upstream.address).unwrap();
+    let mut connection = Connection::open(upstream.address()).unwrap();
     connection
         .send(request("GET", "/faults/reset/data", &[&bearer()]))
         .unwrap();
@@ -81,7 +81,7 @@ fn reset_resets_the_connection_without_an_answer() {
 #[test]
 fn truncate_ends_in_the_middle_of_the_announced_body() {
     let upstream = Upstream::start();
-    let mut connection = Connection::open(upstream.address).unwrap();
+    let mut connection = Connection::open(upstream.address()).unwrap();
     connection
         .send(request("GET", "/faults/truncate/data", &[&bearer()]))
         .unwrap();
@@ -98,7 +98,7 @@ fn truncate_ends_in_the_middle_of_the_announced_body() {
 #[test]
 fn trickle_sends_one_byte_at_a_time() {
     let upstream = Upstream::start();
-    let mut connection = Connection::open(upstream.address).unwrap();
+    let mut connection = Connection::open(upstream.address()).unwrap();
     connection
         .send(request("GET", "/faults/trickle/data", &[&bearer()]))
         .unwrap();

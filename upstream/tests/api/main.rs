@@ -1,4 +1,5 @@
 //! The real upstream on port 0, asked over bare sockets.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod config;
 mod data;
@@ -6,21 +7,16 @@ mod drain;
 mod faults;
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::thread;
 
 use harness::raw::{Answer, Connection};
 use schema::env;
-use serve::Server;
-use tokio::sync::oneshot;
+use serve::{Background, Server};
 use upstream::Config;
 
-/// An upstream in this process, with the bench key; it stops when it is dropped.
-struct Upstream {
-    address: SocketAddr,
-    _stop: oneshot::Sender<()>,
-}
+/// An upstream in this process, with the bench key.
+struct Upstream(Background);
 
 impl Upstream {
     fn start() -> Self {
@@ -30,25 +26,17 @@ impl Upstream {
     fn with_faults(faults: &str) -> Self {
         let config = Config::read(|name| match name {
             "UPSTREAM_FAULTS" => Some(faults.into()),
-            _ => env::bench()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| value.into()),
+            _ => env::bench_lookup(name),
         })
         .unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        thread::spawn(move || {
-            let service = upstream::service(&config);
-            let make_service = move |_| Ok::<_, Infallible>(service.clone());
-            Server::new(NonZeroUsize::MIN)
-                .run(listener, make_service, async { drop(stopped.await) })
-                .unwrap();
-        });
-        Self {
-            address,
-            _stop: stop,
-        }
+        let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
+        let make_service = move |_| Ok::<_, Infallible>(upstream::service(&config));
+        let server = Server::new(NonZeroUsize::MIN);
+        Self(server.spawn(listener, make_service).unwrap())
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     /// Sends a request with the bench key on a connection of its own.
@@ -58,7 +46,7 @@ impl Upstream {
 
     /// Sends a request with these Authorization headers on a connection of its own.
     fn ask_as(&self, method: &str, path: &str, authorization: &[&str]) -> anyhow::Result<Answer> {
-        Connection::open(self.address)?.ask(request(method, path, authorization))
+        Connection::open(self.address())?.ask(request(method, path, authorization))
     }
 }
 

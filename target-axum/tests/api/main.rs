@@ -1,0 +1,17 @@
+//! The real target on port 0, the real upstream, a private Postgres; asked over bare sockets, so
+//! that nothing on the wire is hidden.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod auth;
+mod catalog;
+mod config;
+mod database;
+mod drain;
+mod errors;
+mod health;
+mod info;
+mod movies;
+mod suite;
+mod users;
+mod wire;
+mod workers;
