@@ -239,6 +239,14 @@ pub fn bench() -> impl Iterator<Item = (&'static str, &'static str)> {
         .filter_map(|line| line.split_once('='))
 }
 
+/// Looks a variable up in the bench values instead of the environment: for [`Environment`].
+#[must_use]
+pub fn bench_lookup(name: &str) -> Option<OsString> {
+    bench()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value.into())
+}
+
 /// The bench value of a variable; empty when the file does not set it.
 #[must_use]
 pub fn bench_value(variable: &Variable) -> &'static str {

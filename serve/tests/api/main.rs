@@ -1,0 +1,185 @@
+//! The server with a service of the tests' own, asked over bare sockets.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use harness::raw::Connection;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use serve::{Background, ServeError, Server, Worker};
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: server\r\n\r\n";
+
+/// What a deadline may be late on a busy machine.
+const LATE: Duration = Duration::from_secs(3);
+
+fn listener() -> TcpListener {
+    serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap()
+}
+
+fn server(workers: usize) -> Server {
+    Server::new(NonZeroUsize::new(workers).unwrap())
+}
+
+/// Starts a server that answers every request with its worker's index, or at `/slow` two seconds
+/// later, and at `/broken` with an error.
+fn start(server: Server) -> Background {
+    let make_service = |worker: Worker| {
+        Ok::<_, Infallible>(tower::service_fn(
+            move |request: Request<Incoming>| async move {
+                match request.uri().path() {
+                    "/slow" => tokio::time::sleep(Duration::from_secs(2)).await,
+                    "/broken" => return Err(io::Error::other("broken")),
+                    _ => {}
+                }
+                let body = Full::new(Bytes::from(worker.index.to_string()));
+                Ok(Response::new(body))
+            },
+        ))
+    };
+    server.spawn(listener(), make_service).unwrap()
+}
+
+#[test]
+fn connections_are_dealt_to_the_workers_in_turn() {
+    let server = start(server(3));
+    let mut connections: Vec<_> = (0..6)
+        .map(|_| {
+            let mut connection = Connection::open(server.address()).unwrap();
+            let worker = connection.ask(GET).unwrap().text();
+            (connection, worker)
+        })
+        .collect();
+    let workers: Vec<_> = connections.iter().map(|(_, worker)| &**worker).collect();
+    assert_eq!(workers, ["0", "1", "2", "0", "1", "2"]);
+    for (connection, worker) in &mut connections {
+        assert_eq!(
+            connection.ask(GET).unwrap().text(),
+            *worker,
+            "a connection stays where it is"
+        );
+    }
+}
+
+#[test]
+fn shares_add_up_to_the_whole() {
+    for (total, count) in [(64, 1), (64, 2), (64, 3), (65, 64), (7, 7)] {
+        let (total, count) = (
+            NonZeroUsize::new(total).unwrap(),
+            NonZeroUsize::new(count).unwrap(),
+        );
+        let shares = (0..count.get()).map(|index| Worker { index, count }.share(total));
+        let shares: Vec<_> = shares.collect();
+        assert_eq!(shares.iter().sum::<usize>(), total.get());
+        assert!(shares[0] - shares[count.get() - 1] <= 1, "{shares:?}");
+    }
+}
+
+#[test]
+fn a_head_that_does_not_arrive_in_time_ends_the_connection() {
+    let head_timeout = Duration::from_millis(300);
+    let server = start(Server {
+        head_timeout,
+        ..server(1)
+    });
+    let opened = Instant::now();
+    let mut silent = Connection::open(server.address()).unwrap();
+    let mut slow = Connection::open(server.address()).unwrap();
+    slow.send("GET / HT").unwrap();
+    let mut idle = Connection::open(server.address()).unwrap();
+    assert_eq!(idle.ask(GET).unwrap().status, 200);
+    for connection in [&mut silent, &mut slow, &mut idle] {
+        assert!(connection.closed().unwrap());
+    }
+    assert!(opened.elapsed() >= head_timeout);
+    assert!(opened.elapsed() < head_timeout + LATE);
+}
+
+#[test]
+fn connections_beyond_the_cap_wait_for_their_turn() {
+    let server = start(Server {
+        connections_max: 2,
+        ..server(1)
+    });
+    let mut first = Connection::open(server.address()).unwrap();
+    let mut second = Connection::open(server.address()).unwrap();
+    let mut third = Connection::open(server.address()).unwrap();
+    assert_eq!(first.ask(GET).unwrap().status, 200);
+    assert_eq!(second.ask(GET).unwrap().status, 200);
+    third.send(GET).unwrap();
+    assert!(!third.readable_within(Duration::from_millis(300)).unwrap());
+    drop(first);
+    assert_eq!(third.answer().unwrap().status, 200);
+}
+
+#[test]
+fn a_service_that_fails_resets_its_connection_alone() {
+    let server = start(server(1));
+    let mut broken = Connection::open(server.address()).unwrap();
+    let mut whole = Connection::open(server.address()).unwrap();
+    broken.send(GET.replace(" / ", " /broken ")).unwrap();
+    assert!(!broken.closed().unwrap());
+    assert_eq!(whole.ask(GET).unwrap().status, 200);
+}
+
+#[test]
+fn a_drain_ends_at_its_bound_whatever_is_in_flight() {
+    let server = start(Server {
+        drain_timeout: Duration::from_millis(300),
+        ..server(2)
+    });
+    let mut slow = Connection::open(server.address()).unwrap();
+    slow.send(GET.replace(" / ", " /slow ")).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let stopped = Instant::now();
+    server.stop().unwrap();
+    assert!(stopped.elapsed() >= Duration::from_millis(300));
+    assert!(stopped.elapsed() < Duration::from_millis(1500));
+    assert!(slow.answer().is_err());
+}
+
+#[test]
+fn a_service_that_cannot_be_made_is_told_and_nothing_is_served() {
+    let listener = listener();
+    let address = listener.local_addr().unwrap();
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let make_service = move |worker: Worker| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        match worker.index {
+            0 => Ok(tower::service_fn(|_: Request<Incoming>| async {
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+            })),
+            _ => Err("no second worker"),
+        }
+    };
+    let error = server(2)
+        .spawn(listener, make_service)
+        .unwrap()
+        .stop()
+        .unwrap_err();
+    assert!(matches!(error, ServeError::Service(_)));
+    assert_eq!(error.to_string(), "cannot start: no second worker");
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+    assert!(Connection::open(address).is_err());
+}
+
+#[test]
+fn a_probe_passes_on_200_alone() {
+    let server = start(server(1));
+    let (host, port) = (server.address().ip(), server.address().port());
+    assert!(serve::probe(host, port, "/").is_ok());
+    assert!(serve::probe(Ipv4Addr::UNSPECIFIED.into(), port, "/").is_ok());
+    assert!(serve::probe(host, port, "/broken").is_err());
+    server.stop().unwrap();
+    assert!(serve::probe(host, port, "/").is_err());
+}
