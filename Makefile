@@ -1,0 +1,62 @@
+# `make` alone lists what there is. Everything is also a plain cargo, docker or harness command.
+
+# docker where an engine and Compose v2 answer, else native; MODE=docker or MODE=native forces.
+MODE    ?= $(shell if $(DOCKER); then echo docker; else echo native; fi)
+DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && docker info >/dev/null 2>&1
+HARNESS := target/release/harness
+
+.DEFAULT_GOAL := help
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test fmt lint doc openapi clean cargo
+
+help: ## List the goals
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+up: ## Start the suite; returns when it is ready
+	@$(MAKE) --no-print-directory up-$(or $(filter docker native,$(MODE)),$(error MODE is docker or native))
+
+up-docker:
+	@docker compose up --build --wait && docker compose run --rm --quiet-pull harness urls
+
+up-native: build
+	@$(HARNESS) up
+
+down: ## Stop what `make up` started
+	@! test -x $(HARNESS) || $(HARNESS) down
+	@! { $(DOCKER); } || docker compose down --volumes --remove-orphans
+
+logs: ## Show the logs
+	@$(MAKE) --no-print-directory logs-$(or $(filter docker native,$(MODE)),$(error MODE is docker or native))
+
+logs-docker:
+	@docker compose logs
+
+logs-native: build
+	@$(HARNESS) logs
+
+build: cargo ## Build the services and the harness
+	@cargo build --release --locked --package upstream --package target-axum
+	@cargo build --release --locked --package harness
+
+test: cargo ## Prove it all: every test, with a private Postgres
+	@cargo test --workspace --locked
+
+fmt: cargo ## Format the code
+	@cargo fmt --all
+
+lint: cargo ## Check the formatting and clippy's lints
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
+
+doc: cargo ## Build the documentation of the crates
+	@RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --all-features --no-deps --locked
+
+openapi: cargo ## Write schema/openapi.json anew from the types
+	@UPDATE_OPENAPI=1 cargo test --package schema --locked
+
+clean: down ## Stop the suite and remove all that was built
+	@! test -x $(HARNESS) || $(HARNESS) down --purge
+	@cargo clean
+
+cargo:
+	@command -v cargo >/dev/null || { echo 'make: cargo is missing: install Rust with rustup, https://rustup.rs' >&2; exit 2; }
+	@command -v cc >/dev/null || { echo 'make: cc is missing: install a C toolchain, for example `apt install gcc libc6-dev`' >&2; exit 2; }
