@@ -1,3 +1,17 @@
 //! The suite's command-line tool as a library: what the tests of the other crates use too.
 
+mod account;
+pub mod child;
+pub mod cli;
+mod daemon;
+mod down;
+mod guide;
+mod interrupt;
+mod port;
+pub mod postgres;
+mod program;
 pub mod raw;
+mod service;
+mod state;
+pub mod token;
+mod up;

@@ -1,0 +1,118 @@
+//! A service of the suite as a child process, for tests of what only a process shows: exit codes,
+//! signals, its log.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running service; killed when it is dropped.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Service {
+    /// Starts `command` with the bench environment on a free port of 127.0.0.1 and waits until it
+    /// says where it listens. Variables that `command` sets win.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends before it listens; then its last line is told.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let own: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        let mut child = command
+            .env_clear()
+            .envs(schema::env::bench())
+            .envs([("HOST", "127.0.0.1"), ("PORT", "0")])
+            .envs(own)
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {command:?}"))?;
+        let stderr = child.stderr.take().context("no stderr")?;
+        let mut service = Self {
+            child,
+            log: BufReader::new(stderr),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut line = String::new();
+        service
+            .log
+            .read_line(&mut line)
+            .context("reading the log")?;
+        let address = line
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("address="));
+        let Some(address) = address else {
+            bail!("it does not listen: {}", line.trim_end());
+        };
+        service.address = address.parse().context("its address")?;
+        Ok(service)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The rest of its log, once it has ended.
+    ///
+    /// # Errors
+    /// The log is not UTF-8.
+    pub fn rest_of_log(&mut self) -> Result<String> {
+        let mut log = String::new();
+        self.log
+            .read_to_string(&mut log)
+            .context("reading the log")?;
+        Ok(log)
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("signalling")
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Waits for its end, at most for this time.
+    ///
+    /// # Errors
+    /// It still runs.
+    pub fn wait_within(&mut self, time: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("still running after {time:?}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,164 @@
+//! The commands of `harness` and their options.
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use schema::env::{
+    EXIT_COULD_NOT_RUN, Environment, JWT_SECRET, POSTGRES_PORT, TARGET_PORT, UPSTREAM_PORT,
+    bench_value,
+};
+use schema::{Claims, fixtures};
+
+use crate::guide::{Guide, print};
+use crate::interrupt::Interrupt;
+use crate::postgres::obtain;
+use crate::{down, token, up};
+
+/// Exit code when a check failed: not everything runs.
+const EXIT_FAILED: u8 = 1;
+
+/// Starts the suite natively, stops it, hands out tokens.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Postgres, upstream and target; return when they are ready
+    Up {
+        #[command(flatten)]
+        ports: Ports,
+    },
+    /// Stop all that `up` started
+    Down {
+        /// Remove the state folder too: the cluster, the logs, an unpacked PostgreSQL
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Show what runs where; exit 1 unless all does
+    Status,
+    /// Show the logs
+    Logs {
+        /// Go on with what is written from now on
+        #[arg(short, long)]
+        follow: bool,
+        /// One service's log only
+        #[arg(value_parser = ["target", "upstream", "postgres"])]
+        name: Option<String>,
+    },
+    /// Print a token, signed with JWT_SECRET or else with the bench secret
+    Token(TokenOptions),
+    /// Print the URLs and the requests to paste, as `up` does at its end
+    Urls {
+        #[command(flatten)]
+        ports: Ports,
+        /// Port of Postgres, unless `up` started one
+        #[arg(long, env = POSTGRES_PORT.0, default_value_t = POSTGRES_PORT.1)]
+        postgres_port: u16,
+    },
+    /// Find or get a PostgreSQL server and print the folder of its executables
+    #[command(hide = true)]
+    Postgres,
+    /// Unpack a PostgreSQL build into a folder
+    #[cfg(feature = "embedded-postgres")]
+    #[command(hide = true, name = crate::postgres::embedded::UNPACK_COMMAND)]
+    Unpack {
+        /// Parent of the folder that is named by the version
+        to: std::path::PathBuf,
+    },
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+struct Ports {
+    /// Port of the target on 127.0.0.1
+    #[arg(long, env = TARGET_PORT.0, default_value_t = TARGET_PORT.1,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    target_port: u16,
+    /// Port of the upstream on 127.0.0.1
+    #[arg(long, env = UPSTREAM_PORT.0, default_value_t = UPSTREAM_PORT.1,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    upstream_port: u16,
+}
+
+#[derive(Args, Debug)]
+struct TokenOptions {
+    /// Subject: the user's id [default: the seed row's]
+    #[arg(long)]
+    sub: Option<String>,
+    /// The user's name [default: the seed row's]
+    #[arg(long)]
+    name: Option<String>,
+    /// When it expires, in seconds since the epoch [default: never]
+    #[arg(long, allow_negative_numbers = true)]
+    exp: Option<i64>,
+}
+
+/// Runs the command of the process's arguments and says on standard error why it could not.
+#[must_use]
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up { ports } => up::up(ports.target_port, ports.upstream_port)
+            .map(|guide| print(format_args!("\n{guide}"))),
+        Command::Down { purge } => down::down(purge),
+        Command::Status => match down::status() {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Logs { follow, name } => down::logs(follow, name.as_deref()),
+        Command::Token(options) => print_token(options),
+        Command::Urls {
+            ports,
+            postgres_port,
+        } => {
+            print_urls(ports, postgres_port);
+            Ok(())
+        }
+        Command::Postgres => print_postgres(),
+        #[cfg(feature = "embedded-postgres")]
+        Command::Unpack { to } => crate::postgres::unpack::unpack(&to),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("harness: {error:#}");
+            EXIT_COULD_NOT_RUN.into()
+        }
+    }
+}
+
+fn print_token(options: TokenOptions) -> Result<()> {
+    let secret = match env::var_os(JWT_SECRET.name) {
+        None => bench_value(&JWT_SECRET).to_owned(),
+        Some(_) => Environment(|name: &str| env::var_os(name)).text(&JWT_SECRET)?,
+    };
+    let Claims { sub, name, iat, .. } = fixtures::claims();
+    let claims = Claims {
+        sub: options.sub.unwrap_or(sub),
+        name: options.name.unwrap_or(name),
+        iat,
+        exp: options.exp.map(Into::into),
+        nbf: None,
+    };
+    print(token::sign(&claims, &secret));
+    Ok(())
+}
+
+fn print_urls(ports: Ports, postgres_port: u16) {
+    let guide = Guide {
+        target_port: ports.target_port,
+        upstream_port: ports.upstream_port,
+        postgres_port: down::running_postgres().unwrap_or(postgres_port),
+    };
+    print(guide);
+}
+
+fn print_postgres() -> Result<()> {
+    let server = obtain::shared_server(&Interrupt::by_signal()?)?;
+    print(server.bin.display());
+    Ok(())
+}

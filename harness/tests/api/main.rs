@@ -1,0 +1,12 @@
+//! The command-line tool as its user meets it: real processes, a real Postgres, small stand-ins
+//! for the two services.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod crash;
+mod lifecycle;
+mod refusal;
+mod stand_in;
+mod suite;
+mod temporary;
+mod token;

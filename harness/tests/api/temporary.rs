@@ -1,0 +1,106 @@
+//! The private server of a test.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use harness::postgres::TemporaryPostgres;
+use schema::env::{DB_NAME, DB_PASSWORD, DB_USER, bench_value};
+use schema::{Profile, fixtures, sql};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::suite::wait_until;
+
+/// Set for the process that a test kills.
+const VICTIM: &str = "TEMPORARY_POSTGRES_VICTIM";
+
+async fn connect(postgres: &TemporaryPostgres) -> sqlx::Result<PgConnection> {
+    PgConnectOptions::new_without_pgpass()
+        .host(postgres.host())
+        .port(postgres.port())
+        .username(bench_value(&DB_USER))
+        .password(bench_value(&DB_PASSWORD))
+        .database(bench_value(&DB_NAME))
+        .connect()
+        .await
+}
+
+/// All users and `max_connections`.
+async fn content(postgres: &TemporaryPostgres) -> (Vec<Profile>, String) {
+    let mut connection = connect(postgres).await.unwrap();
+    sqlx::raw_sql(sql::USERS)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let users = sqlx::query_as("SELECT * FROM users")
+        .fetch_all(&mut connection)
+        .await;
+    let most = sqlx::query_scalar("SHOW max_connections")
+        .fetch_one(&mut connection)
+        .await;
+    connection.close().await.unwrap();
+    (users.unwrap(), most.unwrap())
+}
+
+#[test]
+fn a_temporary_server_is_seeded_stops_starts_again_and_leaves_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut postgres = TemporaryPostgres::start().unwrap();
+    let seeded = (vec![fixtures::profile()], "200".to_owned());
+    assert_eq!(runtime.block_on(content(&postgres)), seeded);
+    let address = postgres.address();
+
+    postgres.stop().unwrap();
+    postgres.stop().unwrap();
+    assert!(runtime.block_on(connect(&postgres)).is_err());
+    postgres.start_again().unwrap();
+    assert_eq!(postgres.address(), address);
+    assert_eq!(runtime.block_on(content(&postgres)), seeded);
+    assert!(postgres.start_again().is_err());
+
+    let folder = postgres.folder().to_path_buf();
+    drop(postgres);
+    assert!(!folder.exists());
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_temporary_server_does_not_outlive_a_killed_test() {
+    let this = "temporary::is_killed_by_another_test";
+    let mut victim = Command::new(env::current_exe().unwrap())
+        .args(["--exact", this, "--nocapture"])
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let said = lines.map_while(Result::ok).find_map(|line| {
+        let (folder, address) = line.split_once(" on ")?;
+        Some((folder.to_owned(), address.to_owned()))
+    });
+    let (folder, address) = said.unwrap();
+    assert!(TcpStream::connect(&address).is_ok());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    wait_until("the folder is gone", || !Path::new(&folder).exists());
+    assert!(TcpStream::connect(&address).is_err());
+}
+
+/// The victim of the test above, else nothing.
+#[test]
+fn is_killed_by_another_test() {
+    if env::var_os(VICTIM).is_none() {
+        return;
+    }
+    let postgres = TemporaryPostgres::start().unwrap();
+    println!("{} on {}", postgres.folder().display(), postgres.address());
+    sleep(Duration::from_secs(60));
+}
