@@ -1,0 +1,263 @@
+//! The facts that files in other languages repeat, and the invariants of `docs/ARCHITECTURE.md`,
+//! held against this crate.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use schema::env::{self, Service};
+use schema::fault::Fault;
+use schema::{ErrorCode, fixtures, limits, routes};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The cells of every table row in a document.
+fn rows(document: &str) -> Vec<Vec<&str>> {
+    document
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
+}
+
+/// Every text file of the project but what is built, fetched, or hidden (`.ci` is not).
+fn files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name == "target" || (name.starts_with('.') && name != ".ci") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn the_bench_secrets_are_written_in_schema_alone() {
+    let root = root();
+    let mut searched = 0;
+    for file in files() {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        if file.starts_with(root.join("schema")) {
+            continue;
+        }
+        searched += 1;
+        for variable in [&env::JWT_SECRET, &env::UPSTREAM_API_KEY] {
+            let secret = env::bench_value(variable);
+            assert!(!text.contains(secret), "{} in {}", variable.name, file.display());
+        }
+    }
+    assert!(searched > 50, "{searched} files searched");
+}
+
+#[test]
+fn the_contract_s_table_of_variables_is_the_code_s() {
+    let contract = read("docs/CONTRACT.md");
+    let table: Vec<_> = rows(&contract)
+        .into_iter()
+        .filter(|row| env::ALL.iter().any(|one| row[0] == format!("`{}`", one.name)))
+        .collect();
+    assert_eq!(table.len(), env::ALL.len());
+    for (row, variable) in table.iter().zip(env::ALL) {
+        assert_eq!(row[0], format!("`{}`", variable.name), "the order is the code's");
+        let read_by = variable.read_by.iter().map(|service| match service {
+            Service::Target => "target",
+            Service::Upstream => "upstream",
+        });
+        assert_eq!(row[1], read_by.collect::<Vec<_>>().join(", "), "{}", variable.name);
+        assert_eq!(row[2], variable.default.unwrap_or("required"), "{}", variable.name);
+    }
+}
+
+#[test]
+fn the_contract_s_table_of_errors_is_the_code_s() {
+    let contract = read("docs/CONTRACT.md");
+    for code in ErrorCode::ALL {
+        if code == ErrorCode::InvalidApiKey {
+            let row = format!("| {} `{}`, compared", code.status(), code.body().to_json());
+            assert!(contract.contains(&row), "{row}");
+            continue;
+        }
+        let phrase = format!("`{}`", code.phrase());
+        let row = rows(&contract)
+            .into_iter()
+            .find(|row| row.get(2) == Some(&&*phrase))
+            .unwrap_or_else(|| panic!("no row for {phrase}"));
+        assert!(row[1].starts_with(&code.status().to_string()), "{row:?}");
+    }
+}
+
+#[test]
+fn the_contract_names_every_path_fault_and_limit() {
+    let contract = read("docs/CONTRACT.md");
+    for (method, path) in [
+        ("GET", routes::INFO),
+        ("POST", routes::MOVIES),
+        ("GET", routes::CATALOG),
+        ("GET", routes::PROXY),
+        ("GET", routes::USERS_ME),
+        ("GET", routes::HEALTH),
+        ("GET", routes::READY),
+        ("GET", routes::UPSTREAM_DATA),
+        ("GET", &format!("{}<fault>{}", routes::UPSTREAM_FAULTS, routes::UPSTREAM_DATA)),
+    ] {
+        assert!(contract.contains(&format!("`{method} {path}`")), "{method} {path}");
+    }
+    for fault in Fault::NAMES {
+        assert!(rows(&contract).iter().any(|row| row[0] == format!("`{fault}`")), "{fault}");
+    }
+    for sentence in [
+        format!("body over {} KiB", limits::REQUEST_BODY_MAX_BYTES / 1024),
+        format!("nested deeper than {}", limits::JSON_DEPTH_MAX),
+        format!("body not in within {} s", limits::REQUEST_BODY_TIMEOUT.as_secs()),
+        format!("body over {} MiB", limits::UPSTREAM_BODY_MAX_BYTES / 1024 / 1024),
+        format!("connect {} s", limits::UPSTREAM_CONNECT_TIMEOUT.as_secs()),
+        format!("whole call {} s", limits::UPSTREAM_CALL_TIMEOUT.as_secs()),
+        format!("pool exhausted ({} s)", limits::DB_ACQUIRE_TIMEOUT.as_secs()),
+        format!("statement over {} s", limits::DB_STATEMENT_TIMEOUT.as_secs()),
+        format!("version {} or newer", limits::POSTGRES_MIN_MAJOR),
+        format!("`max_connections={}`", limits::POSTGRES_MAX_CONNECTIONS),
+        format!("exit code {}", env::EXIT_COULD_NOT_RUN),
+        format!("`{}: <fresh UUID v4>`", routes::RESPONSE_ID),
+        format!("`id` \"{}\"", fixtures::info().id),
+    ] {
+        let unwrapped = contract.replace('\n', " ");
+        assert!(unwrapped.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn compose_reads_the_files_of_schema_and_repeats_none_of_their_facts() {
+    let compose = read("docker-compose.yml");
+    for fact in [
+        "schema/bench.env".to_owned(),
+        "./schema/sql/users.sql:/docker-entrypoint-initdb.d/".to_owned(),
+        format!("max_connections={}", limits::POSTGRES_MAX_CONNECTIONS),
+        "postgres:18".to_owned(),
+    ] {
+        assert!(compose.contains(&fact), "{fact}");
+    }
+    for (name, port) in [env::TARGET_PORT, env::UPSTREAM_PORT, env::POSTGRES_PORT] {
+        let published = format!("127.0.0.1:${{{name}:-{port}}}:");
+        assert!(compose.contains(&published), "{published}");
+    }
+    for variable in [&env::JWT_SECRET, &env::UPSTREAM_API_KEY, &env::DB_PASSWORD, &env::DB_USER] {
+        let assignment = format!("{}:", variable.name);
+        assert!(!compose.contains(&assignment), "{assignment} belongs into schema/bench.env");
+    }
+    let hosts = [("UPSTREAM_URL", "upstream"), ("DB_HOST", "postgres")];
+    for (variable, service) in hosts {
+        assert!(compose.contains(&format!("\n  {service}:\n")), "{variable} names a service");
+        let value = env::bench().find(|(name, _)| *name == variable).unwrap().1;
+        assert!(value.contains(service), "{variable} is {value}");
+    }
+}
+
+/// The crates named in the given section of a manifest.
+fn dependencies(manifest: &str, section: &str) -> Vec<String> {
+    let manifest = read(manifest);
+    manifest
+        .lines()
+        .skip_while(|line| *line != format!("[{section}]"))
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_crates_depend_on_each_other_as_the_architecture_says() {
+    let members = ["schema", "serve", "upstream", "target-axum", "harness"];
+    for (package, allowed) in [
+        ("schema", &[][..]),
+        ("serve", &["schema"]),
+        ("upstream", &["schema", "serve"]),
+        ("target-axum", &["schema", "serve"]),
+        ("harness", &["schema"]),
+    ] {
+        let dependencies = dependencies(&format!("{package}/Cargo.toml"), "dependencies");
+        assert!(!dependencies.is_empty());
+        for member in members {
+            let depends = dependencies.iter().any(|name| name == member);
+            assert!(!depends || allowed.contains(&member), "{package} depends on {member}");
+        }
+    }
+    for framework in ["axum", "hyper", "tokio", "reqwest", "tower"] {
+        let schema = dependencies("schema/Cargo.toml", "dependencies");
+        assert!(!schema.iter().any(|name| name == framework), "schema knows {framework}");
+    }
+}
+
+#[test]
+fn every_source_file_says_its_purpose_first() {
+    for file in files() {
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("//! "), "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_documents_link_and_name_what_is_there() {
+    for document in ["README.md", "CONTRIBUTING.md", "docs/CONTRACT.md", "docs/ARCHITECTURE.md"] {
+        let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            if !link.is_empty() && !link.starts_with("http") {
+                assert!(folder.join(link).exists(), "{document} links {link}");
+            }
+        }
+        for word in text.split(|c: char| c.is_whitespace() || "`,;()".contains(c)) {
+            let is_path = word.contains('/') && (word.ends_with(".rs") || word.ends_with(".sql"));
+            assert!(!is_path || root().join(word).exists() || folder.join(word).exists(), "{document} names {word}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_short_and_names_the_goals_and_ports_there_are() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() < 200);
+    let makefile = read("Makefile");
+    let mut goals = 0;
+    for goal in readme.split("make ").skip(1) {
+        let goal: String = goal.chars().take_while(char::is_ascii_lowercase).collect();
+        if !goal.is_empty() {
+            assert!(makefile.contains(&format!("\n{goal}:")), "make {goal}");
+            goals += 1;
+        }
+    }
+    assert!(goals >= 3);
+    for (_, port) in [env::TARGET_PORT, env::UPSTREAM_PORT] {
+        assert!(readme.contains(&format!("127.0.0.1:{port}")), "{port}");
+    }
+}
+
+#[test]
+fn the_makefile_s_recipes_are_a_line_or_two() {
+    let makefile = read("Makefile");
+    let mut lines = 0;
+    for line in makefile.lines() {
+        lines = if line.starts_with('\t') { lines + 1 } else { 0 };
+        assert!(lines <= 2, "{line}");
+    }
+}
