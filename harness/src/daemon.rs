@@ -24,7 +24,7 @@ use crate::program::Program;
 /// Time from taking the lock to the process id in it, and for a short look of `status` to end.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time to end in order; the services drain within 10 s.
+/// Time to end in order; longer than the drain of the services.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Time to be gone after SIGKILL.

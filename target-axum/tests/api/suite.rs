@@ -98,12 +98,12 @@ impl Target {
 
     /// `GET` without a token.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask(&request("GET", path, &[], ""))
+        self.ask(request("GET", path, &[], ""))
     }
 
     /// `GET` with a token for these claims.
     pub(crate) fn get_as(&self, path: &str, claims: &Claims) -> Answer {
-        self.ask(&request("GET", path, &[&authorization(claims)], ""))
+        self.ask(request("GET", path, &[&authorization(claims)], ""))
     }
 
     /// `POST /movies` with the bench token and this JSON body.
@@ -114,7 +114,7 @@ impl Target {
         request.truncate(request.len() - 2);
         request.extend_from_slice(length.as_bytes());
         request.extend_from_slice(body.as_ref());
-        self.ask(&request)
+        self.ask(request)
     }
 
     /// Sends a request on a connection of its own.
