@@ -15,7 +15,8 @@ up: ## Start the suite; returns when it is ready
 	@$(MAKE) --no-print-directory up-$(or $(filter docker native,$(MODE)),$(error MODE is docker or native))
 
 up-docker:
-	@docker compose up --build --wait && docker compose run --rm --quiet-pull harness urls
+	@docker compose --profile tools build && docker compose up --build --wait
+	@docker compose run --rm harness urls
 
 up-native: build
 	@$(HARNESS) up

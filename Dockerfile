@@ -1,0 +1,51 @@
+# syntax=docker/dockerfile:1
+# Every image of the suite: `docker build --target upstream|target-axum|harness .`
+
+# What the target slot of docker-compose.yml runs: a stage of this file or anybody's image.
+ARG TARGET_IMAGE=target-axum
+
+FROM rust:1.95-slim-bookworm AS source
+WORKDIR /src
+COPY . .
+
+# One call for both services, none for anything else: Cargo would unite the features that the
+# harness wants of a shared dependency with the target's.
+FROM source AS build-services
+# Cargo compares times, and a file that Docker restores from its cache is older than what another
+# commit left in the shared target folder: without the touch, Cargo could take that for this one's.
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=reference-target-suite,target=/src/target,sharing=locked \
+    find . -path ./target -prune -o -type f -exec touch {} + \
+    && cargo build --release --locked -p upstream -p target-axum \
+    && install -D -t /out target/release/upstream target/release/target-axum
+
+FROM source AS build-harness
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=reference-target-suite,target=/src/target,sharing=locked \
+    find . -path ./target -prune -o -type f -exec touch {} + \
+    && cargo build --release --locked -p harness --no-default-features \
+    && install -D -t /out target/release/harness
+
+# glibc and libgcc, no shell: the health checks are the binaries themselves.
+FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+USER 65532:65532
+
+FROM runtime AS harness
+COPY --from=build-harness /out/harness /harness
+ENTRYPOINT ["/harness"]
+
+FROM runtime AS upstream
+COPY --from=build-services /out/upstream /upstream
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --start-interval=250ms \
+    CMD ["/upstream", "probe"]
+ENTRYPOINT ["/upstream"]
+
+FROM runtime AS target-axum
+COPY --from=build-services /out/target-axum /target-axum
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --start-interval=250ms \
+    CMD ["/target-axum", "probe"]
+ENTRYPOINT ["/target-axum"]
+
+FROM ${TARGET_IMAGE} AS target
