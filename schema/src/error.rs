@@ -106,11 +106,12 @@ impl ErrorCode {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody<'a> {
-    /// The fixed phrase of an [`ErrorCode`].
+    /// What went wrong, a fixed phrase.
     #[serde(borrow)]
     pub error: Cow<'a, str>,
     /// What helps the caller fix the request.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub detail: Option<Cow<'a, str>>,
 }
 

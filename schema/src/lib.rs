@@ -1,8 +1,8 @@
 //! The contract of the suite as code. Every fact that the services, the harness, the compose file
 //! and the documents share has its one home here. No I/O, no web framework.
 //!
-//! Facts that other languages read too are plain files beside `src/`, embedded here: `bench.env`,
-//! `product.json`, `sql/*.sql`, and the generated `openapi.json`.
+//! Facts that other languages read too are plain files beside `src/`: `bench.env`, `product.json`
+//! and `sql/*.sql` are embedded here, `openapi.json` is generated from the module `openapi`.
 
 pub mod claims;
 pub mod env;
@@ -11,7 +11,8 @@ pub mod fault;
 pub mod fixtures;
 pub mod json;
 pub mod limits;
-
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod routes;
 pub mod sql;
 mod wire;

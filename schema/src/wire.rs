@@ -37,7 +37,7 @@ pub struct Info<'a> {
     pub nested: Nested<'a>,
 }
 
-/// The object inside [`Info`].
+/// The object inside `Info`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +58,10 @@ pub struct NewMovie<'a> {
     #[serde(borrow)]
     pub title: Cow<'a, str>,
     /// Year of release, a 32-bit integer.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = -2147483648, maximum = 2147483647)
+    )]
     pub year: i32,
     /// Name of the director.
     #[serde(borrow)]
@@ -148,7 +152,7 @@ impl Fields for Product<'_> {
     ];
 }
 
-/// The object inside [`Product`].
+/// The object inside `Product`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -161,7 +165,7 @@ pub struct Vendor<'a> {
     pub name: Cow<'a, str>,
 }
 
-/// Answer of `GET /users/me`, and the row that [`crate::sql::SELECT_USER`] selects.
+/// Answer of `GET /users/me`: the row of the user.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "sqlx", derive(sqlx::FromRow))]
