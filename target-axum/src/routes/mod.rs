@@ -7,10 +7,11 @@ mod info;
 mod movies;
 mod users;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use schema::{ErrorCode, routes};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -30,9 +31,33 @@ pub fn router(state: AppState) -> Router {
         .route(routes::READY, get(health::get_ready))
         .fallback(async || Error::from(ErrorCode::NotFound))
         .method_not_allowed_fallback(async || Error::from(ErrorCode::MethodNotAllowed))
-        .layer(CatchPanicLayer::custom(|_| {
-            // The panic's message and place are in the log already.
-            Error::from(ErrorCode::Internal).into_response()
-        }))
+        .layer(catch_panics())
         .with_state(Arc::new(state))
+}
+
+fn catch_panics() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
+    CatchPanicLayer::custom(|_| {
+        // The panic's message and place are in the log already.
+        Error::from(ErrorCode::Internal).into_response()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_an_internal_error() {
+        let handler = async || -> &str { panic!("on purpose") };
+        let router: Router = Router::new().route("/", get(handler)).layer(catch_panics());
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), ErrorCode::Internal.status());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, ErrorCode::Internal.body().to_json());
+    }
 }
