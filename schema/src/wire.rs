@@ -1,5 +1,6 @@
 //! The wire types: what the endpoints read and write. Names are camelCase on the wire, fields are
-//! in the contract's order, string fields borrow from the text they were decoded from.
+//! in the contract's order, string fields borrow from the text they were decoded from. The comments
+//! are what the OpenAPI document says about them.
 
 use std::borrow::Cow;
 
@@ -27,6 +28,7 @@ pub struct Info<'a> {
     pub active: bool,
     /// Three tags, order matters.
     #[serde(borrow)]
+    #[cfg_attr(feature = "openapi", schema(min_items = 3, max_items = 3))]
     pub tags: [Cow<'a, str>; 3],
     /// RFC 3339, UTC.
     #[serde(borrow)]
@@ -165,7 +167,7 @@ pub struct Vendor<'a> {
     pub name: Cow<'a, str>,
 }
 
-/// Answer of `GET /users/me`: the row of the user.
+/// Answer of `GET /users/me`: the user's row.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "sqlx", derive(sqlx::FromRow))]

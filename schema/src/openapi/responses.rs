@@ -1,30 +1,38 @@
-//! Bodies and headers of the answers, each with an example.
+//! What an operation answers: its success with an example, and one reusable response for each row
+//! of the error table.
 
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, Header, HeaderBuilder, Ref, Response, ResponseBuilder};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{
+    Content, ContentBuilder, Header, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder, Schema,
+};
 
 use super::reference;
-use crate::json::{self, Rejection};
-use crate::{ErrorBody, ErrorCode, NewMovie, fixtures, limits};
+use crate::limits::{
+    DB_ACQUIRE_TIMEOUT, DB_STATEMENT_TIMEOUT, JSON_DEPTH_MAX, REQUEST_BODY_MAX_BYTES,
+    REQUEST_BODY_TIMEOUT, RETRY_AFTER_SECS, UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CALL_TIMEOUT,
+    UPSTREAM_CONNECT_TIMEOUT,
+};
+use crate::{ErrorBody, ErrorCode, NewMovie, fixtures, json};
 
 pub(super) const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
-/// A wire value as an example.
+/// The value as the document shows it.
 pub(super) fn example(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("wire types serialise")
+    serde_json::to_value(value).expect("the wire types serialise")
 }
 
-/// The product as an example.
+/// The upstream's product.
 pub(super) fn product() -> Value {
-    serde_json::from_str(fixtures::PRODUCT_JSON).expect("the product file is JSON")
+    serde_json::from_str(fixtures::PRODUCT_JSON).expect("the product is JSON")
 }
 
-/// An answer with JSON of the schema `T`.
-pub(super) fn json<T: ToSchema>(description: &str, example: Value) -> ResponseBuilder {
+/// An answer with a `T` as JSON.
+pub(super) fn json<T: ToSchema>(description: impl Into<String>, example: Value) -> ResponseBuilder {
     let content = ContentBuilder::new()
         .schema(Some(reference::<T>()))
         .example(Some(example));
@@ -33,11 +41,15 @@ pub(super) fn json<T: ToSchema>(description: &str, example: Value) -> ResponseBu
         .content(JSON, content)
 }
 
-/// The plain text `ok`.
+/// An answer with the text `ok`.
 pub(super) fn ok(description: &str) -> ResponseBuilder {
-    let content = ContentBuilder::new()
-        .schema(Some(string()))
-        .example(Some("ok".into()));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["ok"]));
+    let content: Content = ContentBuilder::new()
+        .schema(Some(text))
+        .example(Some("ok".into()))
+        .build();
     ResponseBuilder::new()
         .description(description)
         .content(TEXT, content)
@@ -46,132 +58,103 @@ pub(super) fn ok(description: &str) -> ResponseBuilder {
 /// A header that every such answer carries.
 pub(super) fn header(
     description: &str,
-    schema: ObjectBuilder,
+    schema: impl Into<RefOr<Schema>>,
     example: impl Into<Value>,
 ) -> Header {
     HeaderBuilder::new()
         .description(Some(description))
         .schema(Some(schema))
         .example(Some(example.into()))
+        // utoipa's headers have no field for the specification's `required`.
+        .extensions(Some(Extensions::from_iter([("required", true)])))
         .build()
 }
 
-fn string() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
-}
-
-/// The error's status, and the reference to its reusable response.
+/// The status of a row of the error table, and the reference to its [`component`].
 pub(super) fn error(code: ErrorCode) -> (String, Ref) {
-    let reference = Ref::from_response_name(error_name(code));
-    (code.status().to_string(), reference)
+    let name = format!("{code:?}");
+    (code.status().to_string(), Ref::from_response_name(name))
 }
 
-/// The reusable response of every error, by its name: `NotFound`.
-pub(super) fn errors() -> impl Iterator<Item = (String, Response)> {
-    ErrorCode::ALL
-        .into_iter()
-        .map(|code| (error_name(code), error_response(code)))
-}
-
-fn error_name(code: ErrorCode) -> String {
-    format!("{code:?}")
-}
-
-fn error_response(code: ErrorCode) -> Response {
-    let body = ErrorBody {
-        detail: detail(code).map(Into::into),
-        ..code.body()
-    };
-    let response = json::<ErrorBody<'_>>(&meaning(code), example(&body));
+/// The reusable response of a row of the error table.
+pub(super) fn component(code: ErrorCode) -> Response {
+    let response = json::<ErrorBody<'_>>(condition(code), example(&error_body(code)));
     match code {
-        ErrorCode::InvalidToken | ErrorCode::InvalidApiKey => response.header(
-            "WWW-Authenticate",
-            header("The scheme that is asked for.", string(), "Bearer"),
-        ),
-        ErrorCode::DatabaseUnavailable | ErrorCode::NotReady => {
-            let seconds = ObjectBuilder::new()
-                .schema_type(Type::Integer)
-                .minimum(Some(0));
-            response.header(
-                "Retry-After",
-                header(
-                    "Seconds until it is worth another try.",
-                    seconds,
-                    limits::RETRY_AFTER_SECS,
-                ),
-            )
+        ErrorCode::InvalidToken | ErrorCode::InvalidApiKey => {
+            let scheme = Object::with_type(Type::String);
+            let header = header("The scheme to authenticate with.", scheme, "Bearer");
+            response.header("WWW-Authenticate", header)
         }
-        ErrorCode::MethodNotAllowed => response.header(
-            "Allow",
-            header("The methods that the path knows.", string(), "GET, HEAD"),
-        ),
+        ErrorCode::MethodNotAllowed => {
+            let methods = Object::with_type(Type::String);
+            let header = header("The methods of the path.", methods, "GET, HEAD");
+            response.header("Allow", header)
+        }
+        ErrorCode::DatabaseUnavailable | ErrorCode::NotReady => {
+            let seconds = Object::with_type(Type::Integer);
+            let header = header("Seconds to wait.", seconds, RETRY_AFTER_SECS);
+            response.header("Retry-After", header)
+        }
         _ => response,
     }
     .build()
 }
 
-/// The detail of an error that has one, as the code that words it words it.
-fn detail(code: ErrorCode) -> Option<String> {
-    match code {
-        ErrorCode::InvalidBody => match json::from_slice::<NewMovie<'_>>(b"{}") {
-            Err(Rejection::Invalid { detail }) => Some(detail),
-            _ => None,
-        },
-        ErrorCode::NotReady => Some(ErrorCode::DatabaseUnavailable.phrase().to_owned()),
+/// The body, with a detail where the services give one.
+fn error_body(code: ErrorCode) -> ErrorBody<'static> {
+    let detail = match code {
+        ErrorCode::InvalidBody => json::from_slice::<NewMovie<'_>>(br#"{"year":"2010"}"#)
+            .err()
+            .map(|rejection| rejection.to_string().into()),
+        ErrorCode::NotReady => Some(ErrorCode::DatabaseUnavailable.phrase().into()),
         _ => None,
+    };
+    ErrorBody {
+        detail,
+        ..code.body()
     }
 }
 
-/// When the error is the answer.
-fn meaning(code: ErrorCode) -> String {
+/// When a service answers with this row.
+fn condition(code: ErrorCode) -> String {
     match code {
-        ErrorCode::InvalidToken => {
-            "The token is missing, malformed, badly signed or expired, or a claim is wrong."
-                .to_owned()
-        }
-        ErrorCode::InvalidApiKey => "The key is missing or wrong.".to_owned(),
+        ErrorCode::InvalidToken => "No valid token: missing, malformed, badly signed, of another \
+             algorithm, expired, not yet valid, or given twice. Checked before the body is read."
+            .to_owned(),
+        ErrorCode::InvalidApiKey => "The API key is missing or wrong.".to_owned(),
         ErrorCode::MalformedBody => format!(
-            "The body is not JSON: syntax, empty, invalid UTF-8, trailing data, or nested deeper \
-             than {}.",
-            limits::JSON_DEPTH_MAX
+            "The body is not one JSON text: bad syntax, empty, invalid UTF-8, trailing data, or \
+             nested deeper than {JSON_DEPTH_MAX}."
         ),
-        ErrorCode::InvalidBody => "The body is JSON that does not fit: a missing field, a wrong \
-             type, a known field twice, a number out of range. The detail names the field."
+        ErrorCode::InvalidBody => "The body is JSON that does not fit: not an object, or a field \
+             is missing, given twice, of the wrong type or out of range. The detail names the \
+             field."
             .to_owned(),
         ErrorCode::UnsupportedMediaType => {
             "The content type is not JSON, missing, or given twice.".to_owned()
         }
-        ErrorCode::BodyTooLarge => format!(
-            "The body is longer than {} bytes.",
-            limits::REQUEST_BODY_MAX_BYTES
-        ),
-        ErrorCode::RequestTimeout => format!(
-            "The body was not in within {} s.",
-            limits::REQUEST_BODY_TIMEOUT.as_secs()
-        ),
-        ErrorCode::NotFound => format!("{}: the path is unknown.", code.status()),
-        ErrorCode::MethodNotAllowed => {
-            format!(
-                "{}: the path is known, the method is not its own.",
-                code.status()
-            )
+        ErrorCode::BodyTooLarge => {
+            let max_kib = REQUEST_BODY_MAX_BYTES / 1024;
+            format!("The body is longer than {max_kib} KiB.")
         }
-        ErrorCode::UserNotFound => "The token is valid and its user does not exist.".to_owned(),
+        ErrorCode::RequestTimeout => {
+            format!("The body did not arrive within {REQUEST_BODY_TIMEOUT:?}.")
+        }
+        ErrorCode::NotFound => "Unknown path.".to_owned(),
+        ErrorCode::MethodNotAllowed => "Known path, other method.".to_owned(),
+        ErrorCode::UserNotFound => "The token is valid, but no such user exists.".to_owned(),
         ErrorCode::UpstreamUnavailable => format!(
-            "The upstream refused, reset, redirected, or answered anything but 200 and a product \
-             of at most {} bytes.",
-            limits::UPSTREAM_BODY_MAX_BYTES
+            "The upstream refused or reset the connection, redirected, answered with another \
+             status than 200, with what is not a product, or with more than {} KiB.",
+            UPSTREAM_BODY_MAX_BYTES / 1024
         ),
         ErrorCode::UpstreamTimeout => format!(
-            "The upstream took longer than {} s to connect or {} s for the whole call.",
-            limits::UPSTREAM_CONNECT_TIMEOUT.as_secs(),
-            limits::UPSTREAM_CALL_TIMEOUT.as_secs()
+            "The upstream took longer than {UPSTREAM_CONNECT_TIMEOUT:?} to connect or \
+             {UPSTREAM_CALL_TIMEOUT:?} altogether."
         ),
         ErrorCode::DatabaseUnavailable => format!(
-            "The database is down, no connection was free within {} s, or the statement took \
-             longer than {} s.",
-            limits::DB_ACQUIRE_TIMEOUT.as_secs(),
-            limits::DB_STATEMENT_TIMEOUT.as_secs()
+            "The database is down, no connection was free within {DB_ACQUIRE_TIMEOUT:?}, or the \
+             statement took longer than {DB_STATEMENT_TIMEOUT:?}."
         ),
         ErrorCode::NotReady => {
             "Postgres or the upstream does not answer. The detail names which.".to_owned()

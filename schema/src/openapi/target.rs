@@ -1,7 +1,7 @@
 //! The target's routes.
 
 use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::path::{Operation, OperationBuilder, PathItem, PathItemBuilder};
+use utoipa::openapi::path::{Operation, OperationBuilder, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityRequirement};
@@ -52,13 +52,7 @@ pub(super) fn paths() -> [(String, PathItem); 6] {
         (routes::USERS_ME, HttpMethod::Get, users_me()),
         (routes::READY, HttpMethod::Get, ready()),
     ]
-    .map(|(path, method, operation)| {
-        let item = PathItemBuilder::new()
-            .servers(Some([server()]))
-            .operation(method, operation)
-            .build();
-        (path.to_owned(), item)
-    })
+    .map(|(path, method, operation)| (path.to_owned(), PathItem::new(method, operation)))
 }
 
 fn info() -> OperationBuilder {
@@ -124,11 +118,10 @@ fn new_movie() -> RequestBody {
         .examples_from_iter(examples);
     RequestBodyBuilder::new()
         .description(Some(format!(
-            "At most {} KiB, nested at most {JSON_DEPTH_MAX} deep, within {} s. Content types \
-             with the suffix `+json` are JSON too. A 32-bit integer is written without a \
-             fraction.",
-            REQUEST_BODY_MAX_BYTES / 1024,
-            REQUEST_BODY_TIMEOUT.as_secs()
+            "At most {} KiB, nested at most {JSON_DEPTH_MAX} deep, within {REQUEST_BODY_TIMEOUT:?}. \
+             Content types with the suffix `+json` are JSON too. A 32-bit integer is written \
+             without a fraction.",
+            REQUEST_BODY_MAX_BYTES / 1024
         )))
         .content(JSON, content)
         .required(Some(Required::True))

@@ -5,9 +5,11 @@ use utoipa::openapi::path::{
     Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
     PathItemBuilder,
 };
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityRequirement};
-use utoipa::openapi::{ContentBuilder, HttpMethod, Required, ResponseBuilder, Server};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, HttpMethod, Required, ResponseBuilder, Server,
+};
 
 use super::responses::{self, JSON};
 use crate::env::{UPSTREAM_API_KEY, UPSTREAM_FAULTS, UPSTREAM_PORT};
@@ -67,10 +69,12 @@ fn fault() -> OperationBuilder {
     let success = ResponseBuilder::new()
         .description("The product, or what the fault makes of it: hence no schema.")
         .content(JSON, product);
-    let path = ObjectBuilder::new().schema_type(Type::String);
-    let location = responses::header("The real product.", path, routes::UPSTREAM_DATA);
+    let location = HeaderBuilder::new()
+        .description(Some("The real product."))
+        .schema(Some(Object::with_type(Type::String)))
+        .example(Some(routes::UPSTREAM_DATA.into()));
     let redirect = responses::json::<Product<'_>>("`redirect`.", responses::product())
-        .header("Location", location);
+        .header("Location", location.build());
     let any = "`status-<code>`: the product, under a status that is listed here as well.";
     let any = responses::json::<Product<'_>>(any, responses::product());
     let (status, not_found) = responses::error(ErrorCode::NotFound);
