@@ -4,14 +4,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
-use tower::{BoxError, Service};
+use tower::BoxError;
 
-use crate::{ServeError, Server, Worker};
+use crate::{HttpService, ServeError, Server, Worker};
 
 /// A running server; dropping it drains it and waits for its end.
 #[derive(Debug)]
@@ -27,19 +23,11 @@ impl Server {
     /// # Errors
     /// The listener has no address, or the system refuses a thread. What goes wrong later is told
     /// by [`Background::stop`].
-    pub fn spawn<S, B, E>(
+    pub fn spawn<S: HttpService>(
         self,
         listener: TcpListener,
-        make_service: impl Fn(Worker) -> Result<S, E> + Clone + Send + 'static,
-    ) -> io::Result<Background>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-        E: Into<BoxError>,
-    {
+        make_service: impl Fn(Worker) -> Result<S, BoxError> + Clone + Send + 'static,
+    ) -> io::Result<Background> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().spawn(move || {

@@ -11,6 +11,7 @@ mod connection;
 mod probe;
 mod process;
 mod server;
+mod service;
 mod signal;
 mod worker;
 
@@ -20,5 +21,6 @@ pub use bind::{BindError, bind};
 pub use probe::{ProbeError, probe};
 pub use process::{Listen, could_not_run, main};
 pub use server::{ServeError, Server};
+pub use service::HttpService;
 pub use signal::stop_signal;
 pub use worker::Worker;

@@ -7,14 +7,10 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use schema::env::{EXIT_COULD_NOT_RUN, EnvError, Environment, HOST, PORT, WORKERS};
-use tower::{BoxError, Service};
+use tower::BoxError;
 
-use crate::{Server, Worker, bind, probe, stop_signal};
+use crate::{HttpService, Server, Worker, bind, probe, stop_signal};
 
 /// Where a service listens, and with how many workers.
 #[derive(Clone, Copy, Debug)]
@@ -48,20 +44,12 @@ impl Listen {
 /// argument `probe` asks the running service for `probe_path` instead.
 ///
 /// Exit codes: 0 stopped as told or healthy, 1 not healthy, 2 could not run.
-pub fn main<S, B, E>(
+pub fn main<S: HttpService>(
     name: &'static str,
     listen: Listen,
     probe_path: &str,
-    make_service: impl Fn(Worker) -> Result<S, E> + Clone + Send + 'static,
-) -> ExitCode
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-    E: Into<BoxError>,
-{
+    make_service: impl Fn(Worker) -> Result<S, BoxError> + Clone + Send + 'static,
+) -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
         [] => match serve(name, listen, make_service) {
@@ -88,19 +76,11 @@ pub fn could_not_run(name: &str, reason: &dyn Display) -> ExitCode {
     ExitCode::from(EXIT_COULD_NOT_RUN)
 }
 
-fn serve<S, B, E>(
+fn serve<S: HttpService>(
     name: &'static str,
     listen: Listen,
-    make_service: impl Fn(Worker) -> Result<S, E> + Clone + Send + 'static,
-) -> Result<(), BoxError>
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-    E: Into<BoxError>,
-{
+    make_service: impl Fn(Worker) -> Result<S, BoxError> + Clone + Send + 'static,
+) -> Result<(), BoxError> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())

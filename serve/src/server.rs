@@ -8,15 +8,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use tokio::runtime::Runtime;
 use tokio::select;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tower::{BoxError, Service};
+use tower::BoxError;
 
+use crate::HttpService;
 use crate::bind::connections_max;
 use crate::worker::{Accepted, Deadlines, SETTLE, Worker, work};
 
@@ -79,20 +76,12 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError`]; nothing was served if a worker could not make its service.
-    pub fn run<S, B, E>(
+    pub fn run<S: HttpService>(
         self,
         listener: TcpListener,
-        make_service: impl Fn(Worker) -> Result<S, E> + Clone + Send + 'static,
+        make_service: impl Fn(Worker) -> Result<S, BoxError> + Clone + Send + 'static,
         stop: impl Future<Output = ()>,
-    ) -> Result<(), ServeError>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-        E: Into<BoxError>,
-    {
+    ) -> Result<(), ServeError> {
         let deadlines = Deadlines {
             head: self.head_timeout,
             drain: self.drain_timeout,
@@ -182,19 +171,11 @@ struct WorkerThread {
 
 impl WorkerThread {
     /// Returns when the worker has made its service.
-    fn start<S, B, E>(
+    fn start<S: HttpService>(
         worker: Worker,
-        make_service: impl Fn(Worker) -> Result<S, E> + Send + 'static,
+        make_service: impl Fn(Worker) -> Result<S, BoxError> + Send + 'static,
         deadlines: Deadlines,
-    ) -> Result<Self, ServeError>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-        E: Into<BoxError>,
-    {
+    ) -> Result<Self, ServeError> {
         let (deal, dealt) = mpsc::unbounded_channel();
         let (started, has_started) = oneshot::channel();
         let (finish, done) = oneshot::channel();
@@ -206,7 +187,7 @@ impl WorkerThread {
                 let service = match make_service(worker) {
                     Ok(service) => service,
                     Err(error) => {
-                        let _ = started.send(Err(ServeError::Service(error.into())));
+                        let _ = started.send(Err(ServeError::Service(error)));
                         return;
                     }
                 };

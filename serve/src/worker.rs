@@ -4,10 +4,6 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,8 +11,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tower::{BoxError, Service, ServiceExt};
+use tower::ServiceExt;
 
+use crate::HttpService;
 use crate::connection::{Connection, Reset};
 
 /// Longest request head in bytes; a longer one is answered with 431. Room for any token.
@@ -55,17 +52,11 @@ pub(crate) struct Deadlines {
 }
 
 /// Serves `connections` until their channel closes, then drains.
-pub(crate) async fn work<S, B>(
+pub(crate) async fn work<S: HttpService>(
     mut connections: UnboundedReceiver<Accepted>,
     service: S,
     deadlines: Deadlines,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(deadlines.head)

@@ -1,6 +1,5 @@
 //! `upstream`: serves until SIGTERM. `upstream probe`: exit code 0 if it is healthy.
 
-use std::convert::Infallible;
 use std::env;
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use upstream::Config;
 fn main() -> ExitCode {
     match Config::read(|name| env::var_os(name)) {
         Ok(config) => serve::main("upstream", config.listen, routes::HEALTH, move |_| {
-            Ok::<_, Infallible>(upstream::service(&config))
+            Ok(upstream::service(&config))
         }),
         Err(error) => serve::could_not_run("upstream", &error),
     }

@@ -34,7 +34,7 @@ fn server(workers: usize) -> Server {
 /// later, and at `/broken` with an error.
 fn start(server: Server) -> Background {
     let make_service = |worker: Worker| {
-        Ok::<_, Infallible>(tower::service_fn(
+        Ok(tower::service_fn(
             move |request: Request<Incoming>| async move {
                 match request.uri().path() {
                     "/slow" => tokio::time::sleep(Duration::from_secs(2)).await,
@@ -159,7 +159,7 @@ fn a_service_that_cannot_be_made_is_told_and_nothing_is_served() {
             0 => Ok(tower::service_fn(|_: Request<Incoming>| async {
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
             })),
-            _ => Err("no second worker"),
+            _ => Err("no second worker".into()),
         }
     };
     let error = server(2)

@@ -1,6 +1,5 @@
 //! What the tests start, and how they ask it.
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::{LazyLock, Mutex};
@@ -36,7 +35,7 @@ pub(crate) fn start_upstream(port: u16) -> Background {
     })
     .unwrap();
     let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), port).unwrap();
-    let make_service = move |_| Ok::<_, Infallible>(upstream::service(&config));
+    let make_service = move |_| Ok(upstream::service(&config));
     Server::new(NonZeroUsize::MIN)
         .spawn(listener, make_service)
         .unwrap()

@@ -6,7 +6,6 @@ mod data;
 mod drain;
 mod faults;
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
@@ -30,7 +29,7 @@ impl Upstream {
         })
         .unwrap();
         let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
-        let make_service = move |_| Ok::<_, Infallible>(upstream::service(&config));
+        let make_service = move |_| Ok(upstream::service(&config));
         let server = Server::new(NonZeroUsize::MIN);
         Self(server.spawn(listener, make_service).unwrap())
     }
