@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use harness::postgres::TemporaryPostgres;
+use harness::raw::Connection;
 use schema::fixtures;
 
 use crate::database::Session;
@@ -22,28 +23,43 @@ fn all_workers_together_hold_64_database_connections() {
         let postgres = TemporaryPostgres::start().unwrap();
         let port = postgres.port().to_string();
         let target = Target::with(&[("DB_PORT", &port), ("WORKERS", workers)]);
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| target.connect()).collect();
+        // Logging in takes a while: the pools are filled before their users are made to wait.
+        ask_all(&mut clients);
+        answer_all(&mut clients);
         let mut session = Session::open(postgres.port());
         session.execute("BEGIN");
         session.execute("LOCK TABLE users");
-        let mut clients: Vec<_> = (0..CLIENTS).map(|_| target.connect()).collect();
-        for client in &mut clients {
-            let header = authorization(&fixtures::claims());
-            client
-                .send(request("GET", "/users/me", &[&header], ""))
-                .unwrap();
-        }
+        ask_all(&mut clients);
         // What the session sees of others stays the same within its transaction.
         let mut observer = Session::open(postgres.port());
-        let held = (0..40).find(|_| {
+        let held = (0..80).find(|_| {
             thread::sleep(Duration::from_millis(50));
             observer.target_connections() == 64
         });
-        assert!(held.is_some(), "{workers} workers");
         session.execute("ROLLBACK");
-        for client in &mut clients {
-            assert_eq!(client.answer().unwrap().status, 200);
-        }
+        answer_all(&mut clients);
+        assert!(held.is_some(), "{workers} workers");
         assert_eq!(session.target_connections(), 64, "{workers} workers");
+    }
+}
+
+/// Asks for the token's user on every connection.
+fn ask_all(clients: &mut [Connection]) {
+    let request = request(
+        "GET",
+        "/users/me",
+        &[&authorization(&fixtures::claims())],
+        "",
+    );
+    for client in clients {
+        client.send(&request).unwrap();
+    }
+}
+
+fn answer_all(clients: &mut [Connection]) {
+    for client in clients {
+        assert_eq!(client.answer().unwrap().status, 200);
     }
 }
 
