@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test fmt lint doc openapi clean cargo
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test fmt lint doc openapi clean cargo docker
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -14,7 +14,7 @@ help: ## List the goals
 up: ## Start the suite; returns when it is ready
 	@$(MAKE) --no-print-directory up-$(or $(filter docker native,$(MODE)),$(error MODE is docker or native))
 
-up-docker:
+up-docker: docker
 	@docker compose --profile tools build && docker compose up --build --wait
 	@docker compose run --rm harness urls
 
@@ -28,7 +28,7 @@ down: ## Stop what `make up` started
 logs: ## Show the logs
 	@$(MAKE) --no-print-directory logs-$(or $(filter docker native,$(MODE)),$(error MODE is docker or native))
 
-logs-docker:
+logs-docker: docker
 	@docker compose logs
 
 logs-native: build
@@ -61,3 +61,6 @@ clean: down ## Stop the suite and remove all that was built
 cargo:
 	@command -v cargo >/dev/null || { echo 'make: cargo is missing: install Rust with rustup, https://rustup.rs' >&2; exit 2; }
 	@command -v cc >/dev/null || { echo 'make: cc is missing: install a C toolchain, for example `apt install gcc libc6-dev`' >&2; exit 2; }
+
+docker:
+	@{ $(DOCKER); } || { echo 'make: no Docker engine with Compose v2 answers: start or install one, or use MODE=native' >&2; exit 2; }
