@@ -223,6 +223,20 @@ fn compose_reads_the_files_of_schema_and_repeats_none_of_their_facts() {
             "{assignment} belongs into schema/bench.env"
         );
     }
+    for variable in [&env::WORKERS, &env::DB_POOL_SIZE, &env::UPSTREAM_POOL_SIZE] {
+        let (name, value) = (variable.name, variable.default.unwrap());
+        let passed_on = format!("- {name}=${{{name}:-{value}}}");
+        assert!(compose.contains(&passed_on), "{passed_on}");
+    }
+    let postgres = read("schema/postgres.env");
+    for (name, variable) in [
+        ("DB", &env::DB_NAME),
+        ("USER", &env::DB_USER),
+        ("PASSWORD", &env::DB_PASSWORD),
+    ] {
+        let line = format!("POSTGRES_{name}={}\n", env::bench_value(variable));
+        assert!(postgres.contains(&line), "{line}");
+    }
     let hosts = [("UPSTREAM_URL", "upstream"), ("DB_HOST", "postgres")];
     for (variable, service) in hosts {
         assert!(
