@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use schema::env::EXIT_COULD_NOT_RUN;
 
 /// A running service; killed when it is dropped.
 #[derive(Debug)]
@@ -107,6 +108,26 @@ impl Service {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Runs `command`, which must refuse its environment: the one line that it says.
+///
+/// # Errors
+/// It cannot be run, exits otherwise than with [`EXIT_COULD_NOT_RUN`], says more or less than one
+/// line on standard error, or anything on standard output.
+pub fn refusal(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("running {command:?}"))?;
+    let said = String::from_utf8(output.stderr).context("reading what it says")?;
+    ensure!(
+        output.status.code() == Some(EXIT_COULD_NOT_RUN.into()),
+        "{}: {said}",
+        output.status
+    );
+    ensure!(said.lines().count() == 1, "not one line: {said}");
+    ensure!(output.stdout.is_empty(), "it writes to standard output");
+    Ok(said.trim_end().to_owned())
 }
 
 impl Drop for Service {

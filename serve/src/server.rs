@@ -152,8 +152,9 @@ async fn accept_one(
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Of no effect on single responses, but a body in several frames must not wait
-                // for the client's delayed acknowledgement.
-                stream.set_nodelay(true)?;
+                // for the client's delayed acknowledgement. A client that is gone by now is found
+                // out when it is served.
+                let _ = stream.set_nodelay(true);
                 return Ok((stream.into_std()?, place));
             }
             // The client was gone before it was accepted: nothing is wrong here.

@@ -183,3 +183,13 @@ fn a_probe_passes_on_200_alone() {
     server.stop().unwrap();
     assert!(serve::probe(host, port, "/").is_err());
 }
+
+#[test]
+fn the_contract_states_the_bounds() {
+    let contract = include_str!("../../../docs/CONTRACT.md");
+    let server = server(1);
+    let head_timeout = format!("within {} s", server.head_timeout.as_secs());
+    assert!(contract.contains(&head_timeout), "{head_timeout}");
+    assert!(contract.contains("the cap (16,384,"));
+    assert!((1..=16_384).contains(&server.connections_max));
+}

@@ -1,9 +1,10 @@
 //! The executable and its environment: every row of the contract's table.
 
 use std::os::unix::ffi::OsStringExt;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use schema::env::{self, EXIT_COULD_NOT_RUN, Service};
+use harness::child::refusal;
+use schema::env::{self, Service};
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_target-axum"));
@@ -12,20 +13,10 @@ fn command() -> Command {
 }
 
 #[track_caller]
-fn assert_refused(output: &Output, name: &str, value: &str) {
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        output.status.code(),
-        Some(EXIT_COULD_NOT_RUN.into()),
-        "{name}={value}: {message}"
-    );
-    assert_eq!(message.lines().count(), 1, "{message}");
-    assert!(
-        message.starts_with(&format!("target-axum: {name} ")),
-        "{message}"
-    );
-    assert!(value.is_empty() || !message.contains(value), "{message}");
-    assert!(output.stdout.is_empty());
+fn assert_refused(command: &mut Command, name: &str, value: &str) {
+    let line = refusal(command).unwrap();
+    assert!(line.starts_with(&format!("target-axum: {name} ")), "{line}");
+    assert!(value.is_empty() || !line.contains(value), "{line}");
 }
 
 #[test]
@@ -36,14 +27,11 @@ fn every_variable_that_is_missing_or_empty_stops_it_with_one_line() {
         .filter(|one| one.read_by.contains(&Service::Target))
     {
         if variable.default.is_none() {
-            let output = command().env_remove(variable.name).output().unwrap();
-            assert_refused(&output, variable.name, "");
+            assert_refused(command().env_remove(variable.name), variable.name, "");
         }
-        let output = command().env(variable.name, "").output().unwrap();
-        assert_refused(&output, variable.name, "");
+        assert_refused(command().env(variable.name, ""), variable.name, "");
         let no_utf8 = std::ffi::OsString::from_vec(vec![b'1', 0xff]);
-        let output = command().env(variable.name, no_utf8).output().unwrap();
-        assert_refused(&output, variable.name, "");
+        assert_refused(command().env(variable.name, no_utf8), variable.name, "");
         checked += 1;
     }
     assert_eq!(checked, 13);
@@ -73,14 +61,13 @@ fn every_value_that_cannot_be_parsed_stops_it_with_one_line() {
         ("PORT", &["http", "65536", "-80"]),
     ] {
         for value in values {
-            let output = command().env(name, value).output().unwrap();
             // Too many workers are told of by the pool that is too small for them.
             let named = if (name, *value) == ("WORKERS", "65") {
                 "UPSTREAM_POOL_SIZE"
             } else {
                 name
             };
-            assert_refused(&output, named, value);
+            assert_refused(command().env(name, value), named, value);
         }
     }
 }
@@ -89,11 +76,9 @@ fn every_value_that_cannot_be_parsed_stops_it_with_one_line() {
 fn a_port_in_use_stops_it_with_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let output = command().env("PORT", &port).output().unwrap();
-    assert_eq!(output.status.code(), Some(EXIT_COULD_NOT_RUN.into()));
-    let message = String::from_utf8_lossy(&output.stderr);
+    let line = refusal(command().env("PORT", &port)).unwrap();
     assert!(
-        message.contains(&format!("cannot listen on 0.0.0.0:{port}")),
-        "{message}"
+        line.contains(&format!("cannot listen on 0.0.0.0:{port}")),
+        "{line}"
     );
 }
