@@ -53,15 +53,15 @@ pub fn claims() -> Claims {
     }
 }
 
-/// A movie such as the public harness posts.
+/// The movie that the public harness posts; JavaScript writes its rating as `8`.
 #[must_use]
 pub fn new_movie() -> NewMovie<'static> {
     NewMovie {
-        title: Cow::Borrowed("Inception"),
-        year: 2010,
-        director: Cow::Borrowed("Christopher Nolan"),
+        title: Cow::Borrowed("Blade Runner 2049"),
+        year: 2017,
+        director: Cow::Borrowed("Denis Villeneuve"),
         genre: Cow::Borrowed("Sci-Fi"),
-        rating: 8.8,
+        rating: 8.0,
     }
 }
 

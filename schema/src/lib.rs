@@ -17,6 +17,9 @@ pub mod routes;
 pub mod sql;
 mod wire;
 
+/// The contract as an OpenAPI 3.1 document, as it is checked in.
+pub const OPENAPI_JSON: &str = include_str!("../openapi.json");
+
 pub use claims::Claims;
 pub use error::{ErrorBody, ErrorCode};
 pub use wire::{Info, Movie, Nested, NewMovie, Product, Profile, UserRef, Vendor};
