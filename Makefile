@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test fmt lint doc openapi clean cargo docker
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check fmt lint doc contract acceptance clean cargo docker
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,6 +41,9 @@ build: cargo ## Build the services and the harness
 test: cargo ## Prove it all: every test, with a private Postgres
 	@cargo test --workspace --locked
 
+check: build ## Check our target against the whole contract
+	@$(HARNESS) check axum --level strict
+
 fmt: cargo ## Format the code
 	@cargo fmt --all
 
@@ -51,8 +54,12 @@ lint: cargo ## Check the formatting and clippy's lints
 doc: cargo ## Build the documentation of the crates
 	@RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --all-features --no-deps --locked
 
-openapi: cargo ## Write schema/openapi.json anew from the types
+contract: cargo ## Write schema/openapi.json and the table of checks anew
 	@UPDATE_OPENAPI=1 cargo test --package schema --locked
+	@UPDATE_CONTRACT=1 cargo test --package harness --test api --locked -- contract
+
+acceptance: build ## Have Schemathesis check our target against schema/openapi.json
+	@acceptance/run
 
 clean: down ## Stop the suite and remove all that was built
 	@! test -x $(HARNESS) || $(HARNESS) down --purge

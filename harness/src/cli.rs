@@ -1,5 +1,7 @@
 //! The commands of `harness` and their options.
 
+mod check;
+
 use std::env;
 use std::process::ExitCode;
 
@@ -19,7 +21,7 @@ use crate::{down, token, up};
 /// Exit code when a check failed: not everything runs.
 const EXIT_FAILED: u8 = 1;
 
-/// Starts the suite natively, stops it, hands out tokens.
+/// Starts the suite natively, checks contenders against the contract, hands out tokens.
 #[derive(Debug, Parser)]
 #[command(name = "harness", version)]
 struct Cli {
@@ -51,6 +53,15 @@ enum Command {
         #[arg(value_parser = ["target", "upstream", "postgres"])]
         name: Option<String>,
     },
+    /// Check that a contender keeps the contract and really does the work
+    ///
+    /// Exit code 0 if it passes, 1 if it does not, 2 if it could not be checked.
+    Check(Box<check::CheckOptions>),
+    /// Print the contract: the OpenAPI document, the table of checks, or both
+    Contract {
+        /// One of them only
+        part: Option<Part>,
+    },
     /// Print a token, signed with JWT_SECRET or else with the bench secret
     Token(TokenOptions),
     /// Print the URLs and the requests to paste, as `up` does at its end
@@ -71,6 +82,12 @@ enum Command {
         /// Parent of the folder that is named by the version
         to: std::path::PathBuf,
     },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Part {
+    Openapi,
+    Checks,
 }
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -110,6 +127,14 @@ pub fn run() -> ExitCode {
             other => other.map(drop),
         },
         Command::Logs { follow, name } => down::logs(follow, name.as_deref()),
+        Command::Check(options) => match check::check(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Contract { part } => {
+            print_contract(part);
+            Ok(())
+        }
         Command::Token(options) => print_token(options),
         Command::Urls {
             ports,
@@ -128,6 +153,15 @@ pub fn run() -> ExitCode {
             eprintln!("harness: {error:#}");
             EXIT_COULD_NOT_RUN.into()
         }
+    }
+}
+
+fn print_contract(part: Option<Part>) {
+    if part != Some(Part::Checks) {
+        print(schema::OPENAPI_JSON.trim_end());
+    }
+    if part != Some(Part::Openapi) {
+        print(crate::check::checks_table(&crate::check::all()).trim_end());
     }
 }
 

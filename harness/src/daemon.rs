@@ -158,16 +158,21 @@ impl Daemon {
     /// # Errors
     /// It cannot be signalled, or outlives SIGKILL.
     pub(crate) fn stop(&self, signal: Signal) -> Result<Option<Pid>> {
+        self.stop_within(signal, STOP_TIMEOUT)
+    }
+
+    /// As [`Daemon::stop`], with another time to end in order.
+    ///
+    /// # Errors
+    /// As [`Daemon::stop`].
+    pub(crate) fn stop_within(&self, signal: Signal, time: Duration) -> Result<Option<Pid>> {
         let Some(pid) = self.running()? else {
             return Ok(None);
         };
         delivered(kill_process_group(pid, signal))
             .with_context(|| format!("stopping {} ({pid})", self.name))?;
-        if !self.gone_within(STOP_TIMEOUT)? {
-            eprintln!(
-                "{}: did not end within {STOP_TIMEOUT:?}, killing it",
-                self.name
-            );
+        if !self.gone_within(time)? {
+            eprintln!("{}: did not end within {time:?}, killing it", self.name);
             delivered(kill_process_group(pid, Signal::KILL))
                 .with_context(|| format!("killing {} ({pid})", self.name))?;
             if !self.gone_within(KILL_TIMEOUT)? {
@@ -185,15 +190,16 @@ impl Daemon {
     /// An error that says how it ended and shows the end of its log.
     pub(crate) fn ended(&self, status: Option<ExitStatus>) -> anyhow::Error {
         let how = status.map_or_else(String::new, |status| format!(" ({status})"));
+        anyhow!("{} has ended{how}; {}", self.name, self.tail())
+    }
+
+    /// Where its log is, and the end of it.
+    pub(crate) fn tail(&self) -> String {
         let log = fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n  ");
-        let (name, path) = (self.name, self.log());
-        anyhow!(
-            "{name} has ended{how}; the end of {}:\n  {tail}",
-            path.display()
-        )
+        format!("the end of {}:\n  {tail}", self.log().display())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The suite's command-line tool as a library: what the tests of the other crates use too.
 
 mod account;
+pub mod check;
 pub mod child;
 pub mod cli;
+mod contender;
 mod daemon;
 mod down;
 mod guide;
@@ -15,3 +17,4 @@ mod service;
 mod state;
 pub mod token;
 mod up;
+mod watchdog;

@@ -13,6 +13,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Most headers that an answer may have.
 const HEADERS_MAX: usize = 64;
 
+/// What is said of a connection that ended before a byte of an answer came.
+pub(crate) const CLOSED: &str = "connection closed";
+
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Connection {
@@ -41,6 +44,14 @@ impl Answer {
         }
     }
 
+    /// Whether the end of the body is told otherwise than by the end of the connection.
+    #[must_use]
+    pub fn is_delimited(&self) -> bool {
+        self.header("content-length").is_some()
+            || self.header("transfer-encoding").is_some()
+            || matches!(self.status, 100..200 | 204 | 304)
+    }
+
     /// The body as text; what is not UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
@@ -57,6 +68,21 @@ impl Connection {
         let stream =
             TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            reader: BufReader::new(stream),
+        })
+    }
+
+    /// Connects within this time, and waits no longer than it for each read.
+    ///
+    /// # Errors
+    /// Nobody listens there, or nobody answers in time.
+    pub fn open_within(address: SocketAddr, time: Duration) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, time)
+            .with_context(|| format!("connecting to {address}"))?;
+        stream.set_read_timeout(Some(time))?;
+        stream.set_write_timeout(Some(time))?;
         stream.set_nodelay(true)?;
         Ok(Self {
             reader: BufReader::new(stream),
@@ -127,7 +153,9 @@ impl Connection {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let read = self.reader.read_until(b'\n', &mut head);
-            ensure!(read.context("reading the head")? > 0, "connection closed");
+            let read = read.context("reading the head")?;
+            ensure!(read > 0 || !head.is_empty(), CLOSED);
+            ensure!(read > 0, "connection closed in the head of an answer");
         }
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);

@@ -2,12 +2,11 @@
 
 use std::env;
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Child;
 
 use anyhow::{Context, Result, ensure};
 
@@ -18,22 +17,7 @@ use crate::account::Account;
 use crate::daemon::Daemon;
 use crate::interrupt::Interrupt;
 use crate::port::free_port;
-
-/// Reads the process id of what runs (or nothing) line by line. When the test process is gone, in
-/// whatever way, ends what ran last and removes the folder.
-const WATCHDOG: &str = r#"
-while read -r line; do pid=$line; done
-if [ -n "$pid" ]; then
-    kill -INT "$pid"
-    tries=0
-    while kill -0 "$pid" && [ "$tries" -lt 100 ]; do
-        tries=$((tries + 1))
-        sleep 0.05
-    done
-    kill -KILL "$pid"
-fi 2>/dev/null
-rm -rf "$0"
-"#;
+use crate::watchdog::Watchdog;
 
 /// A Postgres server of one's own on a free port of 127.0.0.1, with the seed row, found or got as
 /// by `harness up`. It is stopped and its folder removed when it is dropped, and also when the test
@@ -62,8 +46,8 @@ impl TemporaryPostgres {
         let folder = folder(&account)?;
         let mut watchdog = Watchdog::start(&folder)?;
         let cluster = Cluster::new(&folder, &folder, server, account);
-        cluster.ensure(&never, |pid| watchdog.watch(Some(pid)))?;
-        watchdog.watch(None);
+        cluster.ensure(&never, |pid| watchdog.watch(pid))?;
+        watchdog.rest();
         let mut postgres = Self {
             cluster,
             daemon: Daemon::new(&folder, "postgres"),
@@ -106,7 +90,7 @@ impl TemporaryPostgres {
     /// It does not end.
     pub fn stop(&mut self) -> Result<()> {
         self.daemon.stop(FAST_SHUTDOWN)?;
-        self.watchdog.watch(None);
+        self.watchdog.rest();
         if let Some(mut server) = self.server.take() {
             server.wait().context("waiting for Postgres to end")?;
         }
@@ -123,7 +107,7 @@ impl TemporaryPostgres {
             "Postgres runs already on port {}",
             self.port
         );
-        let watch = |pid| self.watchdog.watch(Some(pid));
+        let watch = |pid| self.watchdog.watch(pid);
         let never = Interrupt::never();
         let server = self.cluster.start(&self.daemon, self.port, &never, watch)?;
         self.server = Some(server);
@@ -136,48 +120,6 @@ impl Drop for TemporaryPostgres {
         if let Err(error) = self.stop() {
             eprintln!("postgres: {error:#}");
         }
-    }
-}
-
-/// A shell in a process group of its own that outlives this process for a moment.
-#[derive(Debug)]
-struct Watchdog {
-    shell: Child,
-    /// Its end is the end of this process; taken only to end the watchdog.
-    orders: Option<ChildStdin>,
-}
-
-impl Watchdog {
-    fn start(folder: &Path) -> Result<Self> {
-        let mut shell = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG])
-            .arg(folder)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("starting the watchdog of a temporary Postgres")?;
-        let orders = shell.stdin.take();
-        Ok(Self { shell, orders })
-    }
-
-    /// Says what to end when this process is gone.
-    fn watch(&mut self, pid: Option<u32>) {
-        let line = pid.map_or_else(String::new, |pid| pid.to_string());
-        if let Some(orders) = &mut self.orders
-            && let Err(error) = writeln!(orders, "{line}")
-        {
-            eprintln!("postgres: the watchdog is gone: {error}");
-        }
-    }
-}
-
-impl Drop for Watchdog {
-    /// Lets it clean up, and waits until it has.
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.shell.wait();
     }
 }
 

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod check;
+mod contract;
 mod crash;
+mod hollow;
 mod lifecycle;
 mod refusal;
 mod stand_in;

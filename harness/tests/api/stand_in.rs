@@ -5,10 +5,12 @@ use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
+use crate::hollow;
+
 /// What the executable is to be: set by the scripts only.
 const STAND_IN: &str = "STAND_IN";
 
-/// The script for one of `upstream`, `target` and `never-ready`.
+/// The script for one of `upstream`, `target`, `never-ready` and `hollow`.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
@@ -23,6 +25,9 @@ fn serves_what_a_service_does() {
     let Ok(role) = env::var(STAND_IN) else { return };
     let port: u16 = env::var("PORT").unwrap().parse().unwrap();
     let listener = TcpListener::bind((env::var("HOST").unwrap(), port)).unwrap();
+    if role == "hollow" {
+        return hollow::serve(&listener);
+    }
     for stream in listener.incoming() {
         let stream = stream.unwrap();
         // The whole head: what is closed with bytes unread is reset, and its answer may be lost.

@@ -1,0 +1,258 @@
+//! What is checked: a contender, and as much of its surroundings as is in the harness's hands.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use schema::{Claims, fixtures, routes};
+
+use super::client::Client;
+use super::database::{self, Database};
+use super::request::Request;
+use super::secrets::Secrets;
+use super::upstream::{self, Behaviour, RecordingUpstream};
+use super::verdict::Failure;
+use super::{Side, random};
+use crate::postgres::TemporaryPostgres;
+use crate::token;
+
+/// How long the upstream waits while the contender is asked whether it can do something else.
+const PROBE_DELAY: Duration = Duration::from_millis(300);
+
+/// Where a contender serves: an `http` URL of host, port and path.
+#[derive(Clone, Debug)]
+pub struct Target {
+    address: SocketAddr,
+    host: String,
+    prefix: String,
+}
+
+impl Target {
+    /// The contender at this URL.
+    ///
+    /// # Errors
+    /// It is not an `http://` URL, or its host is not known.
+    pub fn at(url: &str) -> Result<Self> {
+        let rest = url.strip_prefix("http://");
+        let rest = rest.with_context(|| format!("{url} is not an http:// URL"))?;
+        let (host, prefix) = match rest.split_once('/') {
+            Some((host, path)) => (host, format!("/{}", path.trim_end_matches('/'))),
+            None => (rest, String::new()),
+        };
+        ensure!(
+            !prefix.contains(['?', '#']) && !host.contains('@') && !host.is_empty(),
+            "{url} is not a URL of host, port and path"
+        );
+        let has_port = host.rsplit_once(':').is_some_and(|(name, port)| {
+            !name.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let with_port = if has_port {
+            host.to_owned()
+        } else {
+            format!("{host}:80")
+        };
+        let mut addresses = with_port
+            .to_socket_addrs()
+            .with_context(|| format!("looking up {host}"))?;
+        let Some(address) = addresses.next() else {
+            bail!("{host} has no address");
+        };
+        Ok(Self {
+            address,
+            host: host.to_owned(),
+            prefix: if prefix == "/" { String::new() } else { prefix },
+        })
+    }
+
+    /// A contender at an address of this machine.
+    #[must_use]
+    pub fn local(address: SocketAddr) -> Self {
+        Self {
+            address,
+            host: address.to_string(),
+            prefix: String::new(),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// The upstream's side: listens before the contender starts.
+#[derive(Debug)]
+pub struct UpstreamSide(RecordingUpstream);
+
+impl UpstreamSide {
+    /// Listens; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub fn start(host: IpAddr, port: u16, secrets: &Secrets) -> Result<Self> {
+        RecordingUpstream::start(host, port, &secrets.api_key).map(Self)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+}
+
+/// The database's side.
+#[derive(Debug)]
+pub struct DatabaseSide(Database);
+
+impl DatabaseSide {
+    /// The seeded database at this URL.
+    ///
+    /// # Errors
+    /// Nobody answers there, or there is no table `users`.
+    pub fn at(url: &str) -> Result<Self> {
+        Database::at(url).map(Self)
+    }
+
+    /// A server of the harness's own, which can be stopped too.
+    ///
+    /// # Errors
+    /// Nobody answers there.
+    pub fn of(server: TemporaryPostgres) -> Result<Self> {
+        Database::of(server).map(Self)
+    }
+}
+
+/// A contender under check.
+pub struct Subject {
+    pub(crate) client: Client,
+    pub(crate) secrets: Secrets,
+    upstream: Option<RecordingUpstream>,
+    database: Option<Database>,
+    /// Whether it answers one request while another waits for the upstream.
+    is_concurrent: OnceLock<bool>,
+    /// Requests on each connection where thousands are asked for.
+    pub(crate) burst: usize,
+}
+
+impl Subject {
+    /// A contender with what is known of its surroundings.
+    #[must_use]
+    pub fn new(
+        target: Target,
+        secrets: Secrets,
+        upstream: Option<UpstreamSide>,
+        database: Option<DatabaseSide>,
+    ) -> Self {
+        Self {
+            client: Client::new(target.address, target.host, target.prefix),
+            secrets,
+            upstream: upstream.map(|side| side.0),
+            database: database.map(|side| side.0),
+            is_concurrent: OnceLock::new(),
+            burst: 1,
+        }
+    }
+
+    /// So many requests on each connection, or fewer where fewer are asked for.
+    pub(crate) fn each(&self, requests: usize) -> usize {
+        self.burst.min(requests)
+    }
+
+    /// With so many requests on each connection where thousands are asked for.
+    pub(crate) fn with_burst(self, burst: usize) -> Self {
+        Self { burst, ..self }
+    }
+
+    /// The first of these sides that is not in the harness's hands.
+    pub(crate) fn lacks(&self, needs: &[Side]) -> Option<Side> {
+        needs.iter().copied().find(|side| match side {
+            Side::Upstream => self.upstream.is_none(),
+            Side::Database => self.database.is_none(),
+            Side::DatabaseServer => !self.database.as_ref().is_some_and(Database::is_own),
+        })
+    }
+
+    /// A turn with the upstream; a check that asks for it needs [`Side::Upstream`].
+    pub(crate) fn upstream(&self) -> Result<upstream::Turn<'_>> {
+        let upstream = self.upstream.as_ref();
+        Ok(upstream.context(Side::Upstream.missing())?.turn())
+    }
+
+    /// A turn with the database; a check that asks for it needs [`Side::Database`].
+    pub(crate) fn database(&self) -> Result<database::Turn<'_>> {
+        let database = self.database.as_ref();
+        Ok(database.context(Side::Database.missing())?.turn())
+    }
+
+    /// A turn with the upstream, if it is in the harness's hands: for what must not count among
+    /// another check's calls.
+    pub(crate) fn upstream_if_any(&self) -> Option<upstream::Turn<'_>> {
+        self.upstream.as_ref().map(RecordingUpstream::turn)
+    }
+
+    /// A turn with the database, if it is in the harness's hands.
+    pub(crate) fn database_if_any(&self) -> Option<database::Turn<'_>> {
+        self.database.as_ref().map(Database::turn)
+    }
+
+    /// While this is held, nothing else makes a contender wait that does one thing at a time.
+    pub(crate) fn alone(&self) -> Option<upstream::Turn<'_>> {
+        let concurrent = *self.is_concurrent.get_or_init(|| self.probe());
+        if concurrent {
+            None
+        } else {
+            self.upstream_if_any()
+        }
+    }
+
+    /// Whether `/info` answers while `/catalog` waits for the upstream.
+    fn probe(&self) -> bool {
+        let Some(upstream) = self.upstream_if_any() else {
+            return false;
+        };
+        let product = fixtures::PRODUCT_JSON.as_bytes();
+        upstream.behave(Behaviour::Product(product.into(), PROBE_DELAY));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| self.client.ask(self.get(routes::CATALOG)));
+            let called = upstream.is_called(1, PROBE_DELAY);
+            let info = self.client.ask(self.get(routes::INFO));
+            let meanwhile = !waiting.is_finished();
+            called && meanwhile && info.is_ok()
+        })
+    }
+
+    /// A `GET` of k6's form.
+    pub(crate) fn get(&self, path: &str) -> Request {
+        self.client.get(path)
+    }
+
+    /// A token of k6's form.
+    pub(crate) fn token(&self, claims: &Claims) -> String {
+        token::sign(claims, &self.secrets.jwt_secret)
+    }
+
+    /// `GET /users/me` of k6's form.
+    pub(crate) fn get_me(&self, claims: &Claims) -> Request {
+        self.get(routes::USERS_ME).token(&self.token(claims))
+    }
+
+    /// `POST /movies` of k6's form, with this body.
+    pub(crate) fn post_movie(&self, claims: &Claims, body: impl Into<Vec<u8>>) -> Request {
+        self.client
+            .request("POST", routes::MOVIES)
+            .token(&self.token(claims))
+            .json(body)
+    }
+
+    /// As [`Subject::post_movie`], with k6's user and body.
+    pub(crate) fn post_k6_movie(&self) -> Request {
+        self.post_movie(&fixtures::claims(), random::k6_movie())
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) fn ask(&self, request: Request) -> Result<super::client::Exchange, Failure> {
+        self.client.ask(request)
+    }
+}

@@ -1,0 +1,287 @@
+//! `harness check`: which contenders, how they are reached, and where the results go.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use glob::Pattern;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_value};
+
+use crate::check::{
+    DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
+    run_watched,
+};
+use crate::contender::{
+    self, Contender, FILE, Surroundings, find_in_api_benchmarks, names_in_api_benchmarks,
+};
+use crate::guide::{print, table};
+use crate::interrupt::Interrupt;
+use crate::postgres::TemporaryPostgres;
+use crate::raw::Connection;
+
+/// Where a report goes if no file is named.
+const STDOUT: &str = "-";
+
+/// Time for a contender at a URL to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Options of `harness check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckOptions {
+    /// Contenders of contenders.toml, or of --api-benchmarks
+    #[arg(conflicts_with_all = ["all", "url"])]
+    names: Vec<String>,
+    /// Every contender there is
+    #[arg(long, conflicts_with = "url")]
+    all: bool,
+    /// A contender that runs already
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Run the checks up to this level and require them all [default: run all, require what the
+    /// contender promises]
+    #[arg(long)]
+    level: Option<Level>,
+    /// Only the checks whose name fits, such as `movies/4*`; may be given again
+    #[arg(long, value_name = "GLOB", value_parser = |text: &str| Pattern::new(text))]
+    only: Vec<Pattern>,
+    /// List the checks and run none
+    #[arg(long)]
+    list: bool,
+    /// Name what passed too
+    #[arg(short, long)]
+    verbose: bool,
+    /// Write JSON to a file, or to standard output instead of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    json: Option<PathBuf>,
+    /// Write JUnit's XML likewise
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    junit: Option<PathBuf>,
+    /// Write Markdown likewise
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    markdown: Option<PathBuf>,
+    /// File that lists the contenders
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    contenders: PathBuf,
+    /// Checkout of the public harness, whose contenders are offered by their Compose files
+    #[arg(long, value_name = "DIR")]
+    api_benchmarks: Option<PathBuf>,
+    /// Command line that starts the contender natively instead; it listens on $PORT
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
+    command: Option<String>,
+    /// Start the contender in a container
+    #[arg(long, conflicts_with_all = ["url", "command"])]
+    containers: bool,
+    /// With --url: port for the harness's upstream, which the contender calls
+    #[arg(long, value_name = "PORT", requires = "url")]
+    upstream_port: Option<u16>,
+    /// With --upstream-port: address to listen on
+    #[arg(long, value_name = "ADDRESS", requires = "upstream_port", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    upstream_host: IpAddr,
+    /// With --url: the database that the contender reads; its table `users` is changed and locked
+    #[arg(long, value_name = "URL", requires = "url")]
+    database_url: Option<String>,
+}
+
+/// Runs the command; false if a contender did not pass.
+pub(super) fn check(options: &CheckOptions) -> Result<bool> {
+    if options.list {
+        list(options);
+        return Ok(true);
+    }
+    let interrupt = Interrupt::by_signal()?;
+    let reports = match &options.url {
+        Some(url) => vec![options.check_url(url, &interrupt)?],
+        None => {
+            let contenders = options.chosen()?;
+            let checked = contenders
+                .iter()
+                .map(|contender| options.check_contender(contender, &interrupt));
+            checked.collect::<Result<_>>()?
+        }
+    };
+    options.write(&reports)?;
+    ensure!(
+        reports.iter().all(Report::is_whole),
+        "the harness's own side broke: nothing is known of the checks that are BROKEN"
+    );
+    Ok(reports.iter().all(Report::passed))
+}
+
+fn list(options: &CheckOptions) {
+    let checks = options.asked(Level::Work).selected();
+    let rows = checks
+        .into_iter()
+        .map(|check| [check.slug, check.level.to_string(), check.what]);
+    print(table(["CHECK", "LEVEL", "ASKS THAT"], rows));
+}
+
+impl CheckOptions {
+    /// What is asked of a contender that promises this.
+    fn asked(&self, promises: Level) -> Options {
+        Options {
+            only: self.only.clone(),
+            required: self.level.unwrap_or(promises),
+            ..Options::all_of(self.level.unwrap_or(Level::Strict))
+        }
+    }
+
+    /// The contenders that are named.
+    fn chosen(&self) -> Result<Vec<Contender>> {
+        if let Some(checkout) = &self.api_benchmarks {
+            let names = match self.all {
+                true => names_in_api_benchmarks(checkout)?,
+                false => self.names.clone(),
+            };
+            if names.is_empty() {
+                bail!(
+                    "which contender? {}",
+                    names_in_api_benchmarks(checkout)?.join(", ")
+                );
+            }
+            let command = self.command.as_deref();
+            let found = names
+                .iter()
+                .map(|name| find_in_api_benchmarks(checkout, name, command));
+            return found.collect();
+        }
+        let mut contenders = contender::read(&self.contenders)?;
+        if !self.all {
+            let known: Vec<_> = contenders
+                .iter()
+                .map(|contender| contender.name.clone())
+                .collect();
+            let unknown = self.names.iter().find(|name| !known.contains(name));
+            if let Some(name) = unknown {
+                bail!(
+                    "{} has no contender {name}: it has {}",
+                    self.contenders.display(),
+                    known.join(", ")
+                );
+            }
+            if self.names.is_empty() {
+                bail!(
+                    "which contender? {} has {}; or --all, or --url",
+                    self.contenders.display(),
+                    known.join(", ")
+                );
+            }
+            contenders.retain(|contender| self.names.contains(&contender.name));
+        }
+        if let Some(command) = &self.command {
+            for contender in &mut contenders {
+                let native = contender.native.as_mut();
+                let native = native.context("--command overrides the command of a stanza")?;
+                native.command.clone_from(command);
+            }
+        }
+        Ok(contenders)
+    }
+
+    /// Starts a contender with an upstream and a Postgres of the harness's own.
+    fn check_contender(&self, contender: &Contender, interrupt: &Interrupt) -> Result<Report> {
+        let run = || {
+            let secrets = Secrets::bench();
+            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            let postgres = TemporaryPostgres::start()?;
+            interrupt.check()?;
+            let surroundings = Surroundings {
+                upstream: upstream.address(),
+                postgres_port: postgres.port(),
+                secrets: secrets.clone(),
+            };
+            let running = contender.start(self.containers, &surroundings, interrupt)?;
+            let database = DatabaseSide::of(postgres)?;
+            let target = Target::local(running.address);
+            let subject = Subject::new(target, secrets, Some(upstream), Some(database));
+            let options = Options {
+                deviations: contender.deviations.clone(),
+                ..self.asked(contender.promises)
+            };
+            watched(subject, &options, &contender.name, interrupt)
+        };
+        let report = run().with_context(|| format!("checking {}", contender.name))?;
+        Ok(report.of(&contender.name, &contender.made_of))
+    }
+
+    /// Checks what runs already, with as much of its surroundings as is given.
+    fn check_url(&self, url: &str, interrupt: &Interrupt) -> Result<Report> {
+        let secrets = Secrets {
+            jwt_secret: secret(&JWT_SECRET)?,
+            api_key: secret(&UPSTREAM_API_KEY)?,
+        };
+        let target = Target::at(url)?;
+        let upstream = self
+            .upstream_port
+            .map(|port| UpstreamSide::start(self.upstream_host, port, &secrets));
+        let database = self.database_url.as_deref().map(DatabaseSide::at);
+        let (upstream, database) = (upstream.transpose()?, database.transpose()?);
+        Connection::open_within(target.address(), CONNECT_TIMEOUT)
+            .with_context(|| format!("no contender at {url}"))?;
+        let subject = Subject::new(target, secrets, upstream, database);
+        let report = watched(subject, &self.asked(Level::Work), url, interrupt)?;
+        Ok(report.of(url, ""))
+    }
+
+    /// Writes the reports to files and to standard output.
+    fn write(&self, reports: &[Report]) -> Result<()> {
+        let verbose = self.verbose;
+        let formats = [
+            (&self.json, Format::Json),
+            (&self.junit, Format::Junit),
+            (&self.markdown, Format::Markdown),
+        ];
+        let mut shown = false;
+        for (path, format) in formats {
+            let Some(path) = path else { continue };
+            let text = format.write(reports)?;
+            if path == Path::new(STDOUT) {
+                print(text.trim_end());
+                shown = true;
+            } else {
+                fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+            }
+        }
+        if !shown {
+            let text = Format::Text { verbose }.write(reports)?;
+            // A reader that has gone (`| head`) has seen enough.
+            let _ = std::io::Write::write_all(&mut anstream::stdout(), text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// The variable, or its bench value if it is not set.
+fn secret(variable: &Variable) -> Result<String> {
+    match env::var_os(variable.name) {
+        None => Ok(bench_value(variable).to_owned()),
+        Some(_) => Ok(Environment(|name: &str| env::var_os(name)).text(variable)?),
+    }
+}
+
+/// Runs the checks with a line of progress on a terminal.
+fn watched(
+    subject: Subject,
+    options: &Options,
+    name: &str,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let bar = ProgressBar::new(0).with_message(name.to_owned());
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+        eprintln!("checking {name}");
+    }
+    let style = ProgressStyle::with_template("checking {msg}  {pos}/{len}  {elapsed}  {prefix}");
+    bar.set_style(style.context("the form of the progress")?);
+    let report = run_watched(subject, options, interrupt, |done, all, last| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_prefix(last.to_owned());
+    });
+    bar.finish_and_clear();
+    report
+}

@@ -1,0 +1,196 @@
+//! Contenders: what is known of each, how it is started, and where they are listed.
+
+mod api_benchmarks;
+mod container;
+mod native;
+mod stanza;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use schema::env::{DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL};
+
+use crate::check::{Level, Secrets};
+use crate::interrupt::Interrupt;
+use crate::port::{free_port, must_be_free};
+use crate::raw::Connection;
+
+pub(crate) use api_benchmarks::{find as find_in_api_benchmarks, names as names_in_api_benchmarks};
+pub(crate) use stanza::{FILE, read};
+
+/// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time for one look whether it answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A service that claims to keep the contract.
+#[derive(Clone, Debug)]
+pub(crate) struct Contender {
+    pub(crate) name: String,
+    /// Language and framework with versions, such as `Rust 1.95, axum 0.8`.
+    pub(crate) made_of: String,
+    /// The level that it promises.
+    pub(crate) promises: Level,
+    /// What it deviates from on purpose: slug or pattern, and why.
+    pub(crate) deviations: BTreeMap<String, String>,
+    /// Port that it listens on, if it does not read `PORT`.
+    pub(crate) port: Option<u16>,
+    /// Variables beside the contract's.
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) native: Option<Native>,
+    pub(crate) container: Option<Container>,
+}
+
+/// How it starts as a process of this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Native {
+    /// Command line that builds it, run first.
+    pub(crate) build: Option<String>,
+    /// Command line that starts it and stays while it runs.
+    pub(crate) command: String,
+    /// Folder of both.
+    pub(crate) folder: PathBuf,
+}
+
+/// How it starts in a container: as one service of these Compose files.
+#[derive(Clone, Debug)]
+pub(crate) struct Container {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) service: String,
+}
+
+/// What a contender is told of its surroundings.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) upstream: SocketAddr,
+    pub(crate) postgres_port: u16,
+    pub(crate) secrets: Secrets,
+}
+
+/// A contender that runs; it is stopped when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    process: Process,
+}
+
+#[derive(Debug)]
+enum Process {
+    Native(native::Process),
+    Container(container::Process),
+}
+
+impl Contender {
+    /// Starts it, as a process or in a container, and waits until it answers.
+    ///
+    /// # Errors
+    /// It cannot be built or started, or does not answer in time; the error shows the end of its
+    /// log. Nothing is left running.
+    pub(crate) fn start(
+        &self,
+        in_container: bool,
+        surroundings: &Surroundings,
+        interrupt: &Interrupt,
+    ) -> Result<Running> {
+        let port = match self.port {
+            Some(port) => {
+                must_be_free(port, PORT.name)
+                    .with_context(|| format!("{} listens on a port of its own", self.name))?;
+                port
+            }
+            None => free_port()?,
+        };
+        let environment = self.environment(port, surroundings);
+        let process = if in_container {
+            let how = self.container.as_ref();
+            let how = how.with_context(|| format!("{} says no Compose service", self.name))?;
+            Process::Container(container::Process::start(how, &environment, interrupt)?)
+        } else {
+            let how = self.native.as_ref();
+            let how = how.with_context(|| {
+                format!(
+                    "{} says no command: give one by --command, or use --containers",
+                    self.name
+                )
+            })?;
+            Process::Native(native::Process::start(how, &environment)?)
+        };
+        let running = Running {
+            address: (Ipv4Addr::LOCALHOST, port).into(),
+            process,
+        };
+        running.wait_until_it_answers(&self.name, interrupt)?;
+        Ok(running)
+    }
+
+    /// The contract's variables, then its own.
+    fn environment(&self, port: u16, surroundings: &Surroundings) -> BTreeMap<String, String> {
+        let Surroundings {
+            upstream,
+            postgres_port,
+            secrets,
+        } = surroundings;
+        let bench = schema::env::bench().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let ours = [
+            (HOST.name, Ipv4Addr::LOCALHOST.to_string()),
+            (PORT.name, port.to_string()),
+            (JWT_SECRET.name, secrets.jwt_secret.clone()),
+            (UPSTREAM_URL.name, format!("http://{upstream}")),
+            (UPSTREAM_API_KEY.name, secrets.api_key.clone()),
+            (DB_HOST.name, Ipv4Addr::LOCALHOST.to_string()),
+            (DB_PORT.name, postgres_port.to_string()),
+        ];
+        let ours = ours.map(|(name, value)| (name.to_owned(), value));
+        let own = self.environment.clone().into_iter();
+        own.chain(bench).chain(ours).collect()
+    }
+}
+
+impl Running {
+    fn wait_until_it_answers(&self, name: &str, interrupt: &Interrupt) -> Result<()> {
+        let answered = interrupt.wait(START_TIMEOUT, || {
+            if let Some(ended) = self.ended()? {
+                return Err(ended);
+            }
+            Ok(answers(self.address).then_some(()))
+        })?;
+        if answered.is_none() {
+            bail!(
+                "{name} does not answer GET /info on {} after {START_TIMEOUT:?}\n{}",
+                self.address,
+                self.log()
+            );
+        }
+        Ok(())
+    }
+
+    fn ended(&self) -> Result<Option<anyhow::Error>> {
+        match &self.process {
+            Process::Native(process) => process.ended(),
+            Process::Container(process) => process.ended(),
+        }
+    }
+
+    fn log(&self) -> String {
+        match &self.process {
+            Process::Native(process) => process.log(),
+            Process::Container(process) => process.log(),
+        }
+    }
+}
+
+/// Whether anything is answered to `GET /info`, whatever it is.
+fn answers(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut connection = Connection::open_within(address, ANSWER_TIMEOUT)?;
+        connection.ask(format!(
+            "GET {} HTTP/1.1\r\nHost: {address}\r\n\r\n",
+            schema::routes::INFO
+        ))
+    };
+    ask().is_ok()
+}

@@ -1,0 +1,157 @@
+//! A contender in a container: one service of its own Compose files, unchanged but for the network
+//! and the environment. It shares the machine's network, so that it reaches the harness's side on
+//! 127.0.0.1 and nothing is published.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::Container;
+use crate::interrupt::Interrupt;
+
+/// Lines of a log that an error shows.
+const TAIL_LINES: &str = "20";
+
+/// The container of one run; it is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    how: Container,
+    project: String,
+    /// Holds the file that changes network and environment.
+    folder: TempDir,
+}
+
+impl Process {
+    /// Builds the image and starts the container.
+    ///
+    /// # Errors
+    /// No engine answers, or it refuses.
+    pub(super) fn start(
+        how: &Container,
+        environment: &BTreeMap<String, String>,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("suite-contender-")
+            .tempdir()
+            .context("making a folder for the contender's Compose file")?;
+        let file = folder.path().join("override.yml");
+        fs::write(&file, overriding(&how.service, environment))
+            .with_context(|| format!("writing {}", file.display()))?;
+        let process = Self {
+            how: how.clone(),
+            project: format!("suite-contender-{}", std::process::id()),
+            folder,
+        };
+        let up = [
+            "up",
+            "--build",
+            "--no-deps",
+            "--detach",
+            "--quiet-pull",
+            &how.service,
+        ];
+        let status = process.compose(&up).stdout(Stdio::null()).status();
+        let status = status.context(
+            "docker is missing: install Docker with Compose v2, or start the contender natively",
+        )?;
+        interrupt.check()?;
+        ensure!(
+            status.success(),
+            "`docker compose up {}` failed ({status})",
+            how.service
+        );
+        Ok(process)
+    }
+
+    fn compose(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.args([
+            "compose",
+            "--progress",
+            "quiet",
+            "--project-name",
+            &self.project,
+        ]);
+        for file in &self.how.files {
+            command.arg("--file").arg(file);
+        }
+        command
+            .arg("--file")
+            .arg(self.folder.path().join("override.yml"));
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<Output> {
+        let output = self.compose(arguments).output();
+        output.with_context(|| format!("docker compose {}", arguments.join(" ")))
+    }
+
+    /// Why it runs no more, if it does not.
+    ///
+    /// # Errors
+    /// Docker cannot be asked.
+    pub(super) fn ended(&self) -> Result<Option<anyhow::Error>> {
+        let running = self.output(&["ps", "--status", "running", "--quiet"])?;
+        let ended = running.stdout.trim_ascii().is_empty();
+        Ok(ended.then(|| anyhow::anyhow!("{} has ended; {}", self.how.service, self.log())))
+    }
+
+    /// The end of its log.
+    pub(super) fn log(&self) -> String {
+        let log = self.output(&["logs", "--no-color", "--tail", TAIL_LINES]);
+        let log = log.map(|log| String::from_utf8_lossy(&log.stdout).into_owned());
+        format!("the end of its log:\n{}", log.unwrap_or_default())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let down = self.output(&["down", "--volumes", "--remove-orphans", "--timeout", "3"]);
+        match down {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => eprintln!(
+                "contender: {}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            ),
+            Err(error) => eprintln!("contender: {error:#}"),
+        }
+    }
+}
+
+/// The file that is laid over a contender's own: JSON is YAML, but for Compose's tag that empties
+/// what it would otherwise merge.
+fn overriding(service: &str, environment: &BTreeMap<String, String>) -> String {
+    let environment: BTreeMap<_, _> = environment
+        .iter()
+        // Compose would read a `$` as the start of a variable.
+        .map(|(name, value)| (name, value.replace('$', "$$")))
+        .collect();
+    format!(
+        "services:\n  {}:\n    network_mode: host\n    networks: !reset null\n    ports: !reset []\n    \
+         depends_on: !reset null\n    healthcheck: !reset null\n    environment: {}\n",
+        json!(service),
+        json!(environment)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_taken_as_it_is() {
+        let environment = BTreeMap::from([("A".to_owned(), "a$b \"c\"".to_owned())]);
+        let file = overriding("gin", &environment);
+        assert!(file.starts_with("services:\n  \"gin\":\n    network_mode: host\n"));
+        assert!(
+            file.ends_with("environment: {\"A\":\"a$$b \\\"c\\\"\"}\n"),
+            "{file}"
+        );
+    }
+}

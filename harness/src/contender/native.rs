@@ -1,0 +1,121 @@
+//! A contender as a process of this machine, in a process group of its own.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+
+use super::Native;
+use crate::account::Account;
+use crate::daemon::Daemon;
+use crate::program::Program;
+use crate::watchdog::Watchdog;
+
+/// Time to end in order; some that the field knows never do.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Variables of the caller that a language's runtime may need.
+const PASSED_ON: [&str; 4] = ["HOME", "LANG", "TMPDIR", "USER"];
+
+/// The process and all it has started.
+#[derive(Debug)]
+pub(super) struct Process {
+    daemon: Daemon,
+    child: Child,
+    /// Ends it if this process is killed.
+    watchdog: Watchdog,
+    /// Holds its log.
+    _folder: TempDir,
+}
+
+impl Process {
+    /// Builds it and starts it.
+    ///
+    /// # Errors
+    /// The build fails, or there is no shell.
+    pub(super) fn start(how: &Native, environment: &BTreeMap<String, String>) -> Result<Self> {
+        if let Some(build) = &how.build {
+            run(build, how)?;
+        }
+        ensure!(
+            how.folder.is_dir(),
+            "there is no folder {} to start it in",
+            how.folder.display()
+        );
+        let folder = tempfile::Builder::new()
+            .prefix("suite-contender-")
+            .tempdir()
+            .context("making a folder for the contender's log")?;
+        let passed_on = PASSED_ON
+            .iter()
+            .filter_map(|name| Some((*name, env::var_os(name)?)));
+        let shell = Program::new(PathBuf::from("/bin/sh"))
+            .argument("-c")
+            .argument(&how.command);
+        let program = passed_on.fold(shell, |program, (name, value)| {
+            program.variable(name, value)
+        });
+        let mut program = environment.iter().fold(program, |program, (name, value)| {
+            program.variable(name, value)
+        });
+        program.folder.clone_from(&how.folder);
+
+        let mut watchdog = Watchdog::start(folder.path())?;
+        let daemon = Daemon::new(folder.path(), "contender");
+        let child = daemon.start(&program, &Account::current())?;
+        watchdog.watch_group(child.id());
+        Ok(Self {
+            daemon,
+            child,
+            watchdog,
+            _folder: folder,
+        })
+    }
+
+    /// Why it runs no more, if it does not.
+    ///
+    /// # Errors
+    /// Its lock cannot be read.
+    pub(super) fn ended(&self) -> Result<Option<anyhow::Error>> {
+        let running = self.daemon.running()?;
+        Ok(running.is_none().then(|| self.daemon.ended(None)))
+    }
+
+    /// The end of its log.
+    pub(super) fn log(&self) -> String {
+        self.daemon.tail()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The field's contenders end on SIGINT; one of them does not on SIGTERM.
+        if let Err(error) = self.daemon.stop_within(Signal::INT, STOP_TIMEOUT) {
+            eprintln!("contender: {error:#}");
+            return;
+        }
+        // What a shell started in the background does not hear SIGINT. The group is still this
+        // one's: its number is free only once the child was waited for.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _ = self.child.wait();
+        self.watchdog.rest();
+    }
+}
+
+/// Runs the command line that builds a contender; what it says goes to standard error.
+fn run(build: &str, how: &Native) -> Result<()> {
+    eprintln!("$ {build}");
+    let status = Command::new("/bin/sh")
+        .args(["-c", &format!("{{ {build}\n}} >&2")])
+        .current_dir(&how.folder)
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("building in {}", how.folder.display()))?;
+    ensure!(status.success(), "`{build}` failed ({status})");
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! A relay between a client and a mutant that changes the bytes of answers: for what no HTTP
+//! library lets a service do. It reads whole answers with a content length, one at a time.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// A listening relay; its threads end with the process.
+pub(crate) struct Relay {
+    address: SocketAddr,
+}
+
+impl Relay {
+    /// Relays to `target`.
+    pub(crate) fn start(target: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                thread::spawn(move || relay(client, target, change));
+            }
+        });
+        Self { address }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn relay(mut client: TcpStream, target: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) {
+    let Ok(mut server) = TcpStream::connect(target) else {
+        return;
+    };
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
+    let (Ok(mut from_client), Ok(mut to_server)) = (client.try_clone(), server.try_clone()) else {
+        return;
+    };
+    let is_head = Arc::new(AtomicBool::new(false));
+    let asks_for_head = Arc::clone(&is_head);
+    thread::spawn(move || {
+        let mut bytes = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = from_client.read(&mut bytes) {
+            // Every request is written at once, after the answer to the one before.
+            asks_for_head.store(bytes.starts_with(b"HEAD "), Ordering::Release);
+            if to_server.write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to_server.shutdown(std::net::Shutdown::Write);
+    });
+    while let Some(answer) = answer(&mut server, &is_head) {
+        if client.write_all(&change(answer)).is_err() {
+            break;
+        }
+    }
+    let _ = client.shutdown(std::net::Shutdown::Both);
+}
+
+/// The next whole answer; none at the end of the connection. What has no content length is taken to
+/// end with its head, as the answer to HEAD does.
+fn answer(server: &mut TcpStream, is_head: &AtomicBool) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        match server.read(&mut byte) {
+            Ok(1) => bytes.push(byte[0]),
+            _ => return None,
+        }
+    }
+    if is_head.load(Ordering::Acquire) {
+        return Some(bytes);
+    }
+    let head = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+    let length = head
+        .split("content-length: ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
+    server.read_exact(&mut body).ok()?;
+    bytes.extend(body);
+    Some(bytes)
+}
