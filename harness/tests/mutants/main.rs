@@ -94,25 +94,21 @@ fn movies_mutants_are_caught() {
 }
 
 #[test]
-#[ignore = "not yet seen to pass in one run with the others"]
 fn body_mutants_are_caught() {
     run::caught(bodies::mutants());
 }
 
 #[test]
-#[ignore = "not yet seen to pass in one run with the others"]
 fn catalog_mutants_are_caught() {
     run::caught(catalog::mutants());
 }
 
 #[test]
-#[ignore = "not yet seen to pass in one run with the others"]
 fn users_mutants_are_caught() {
     run::caught(users::mutants());
 }
 
 #[test]
-#[ignore = "not yet seen to pass in one run with the others"]
 fn auth_mutants_are_caught() {
     run::caught(auth::mutants());
 }
@@ -123,13 +119,11 @@ fn http_mutants_are_caught() {
 }
 
 #[test]
-#[ignore = "not yet seen to pass in one run with the others"]
 fn fault_mutants_are_caught() {
     run::caught(faults::mutants());
 }
 
 #[test]
-#[ignore = "not yet seen to pass in one run with the others"]
 fn cheaters_are_caught() {
     run::caught(cheaters::mutants());
 }
