@@ -1,6 +1,7 @@
 //! The suite's command-line tool as a library: what the tests of the other crates use too.
 
 mod account;
+pub mod bench;
 pub mod check;
 pub mod child;
 pub mod cli;

@@ -1,0 +1,83 @@
+//! The four scenarios of the field.
+
+use std::fmt;
+
+use schema::routes;
+use serde::{Deserialize, Serialize};
+
+/// What is asked of a contender, over and over.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scenario {
+    /// `GET /info`: a typed value as JSON.
+    Info,
+    /// `POST /movies`: a token and a JSON body.
+    Movies,
+    /// `GET /catalog`: a call of the upstream.
+    Catalog,
+    /// `GET /users/me`: a token and a row of Postgres.
+    UsersMe,
+}
+
+impl Scenario {
+    /// All of them, in the contract's order.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Movies, Self::Catalog, Self::UsersMe];
+
+    /// Its name in commands, tables and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Movies => "movies",
+            Self::Catalog => "catalog",
+            Self::UsersMe => "users-me",
+        }
+    }
+
+    /// The method of its requests.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Movies => "POST",
+            Self::Info | Self::Catalog | Self::UsersMe => "GET",
+        }
+    }
+
+    /// The path of its requests.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Info => routes::INFO,
+            Self::Movies => routes::MOVIES,
+            Self::Catalog => routes::CATALOG,
+            Self::UsersMe => routes::USERS_ME,
+        }
+    }
+
+    /// The status of a right answer.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Movies => 201,
+            Self::Info | Self::Catalog | Self::UsersMe => 200,
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
