@@ -3,6 +3,10 @@
 
 pub mod engine;
 pub mod input;
+pub mod log;
+mod party;
+mod platform;
 pub mod record;
 pub mod scenario;
+pub mod verdict;
 pub mod watch;

@@ -11,9 +11,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use schema::env::{DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL};
+use rustix::process::Pid;
+use schema::env::{
+    DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL, WORKERS,
+};
 
 use crate::check::{Level, Secrets};
+use crate::cpus::Cpus;
 use crate::interrupt::Interrupt;
 use crate::port::{free_port, must_be_free};
 use crate::raw::Connection;
@@ -69,6 +73,10 @@ pub(crate) struct Surroundings {
     pub(crate) upstream: SocketAddr,
     pub(crate) postgres_port: u16,
     pub(crate) secrets: Secrets,
+    /// Worker threads or processes that it is asked to have; its own default if not said.
+    pub(crate) workers: Option<usize>,
+    /// Processors that it runs on; all if not said.
+    pub(crate) cpus: Option<Cpus>,
 }
 
 /// A contender that runs; it is stopped when this is dropped.
@@ -108,7 +116,9 @@ impl Contender {
         let process = if in_container {
             let how = self.container.as_ref();
             let how = how.with_context(|| format!("{} says no Compose service", self.name))?;
-            Process::Container(container::Process::start(how, &environment, interrupt)?)
+            let cpus = surroundings.cpus.as_ref();
+            let started = container::Process::start(how, &environment, cpus, interrupt);
+            Process::Container(started?)
         } else {
             let how = self.native.as_ref();
             let how = how.with_context(|| {
@@ -117,7 +127,8 @@ impl Contender {
                     self.name
                 )
             })?;
-            Process::Native(native::Process::start(how, &environment)?)
+            let cpus = surroundings.cpus.as_ref();
+            Process::Native(native::Process::start(how, &environment, cpus)?)
         };
         let running = Running {
             address: (Ipv4Addr::LOCALHOST, port).into(),
@@ -133,6 +144,8 @@ impl Contender {
             upstream,
             postgres_port,
             secrets,
+            workers,
+            cpus: _,
         } = surroundings;
         let bench = schema::env::bench().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let ours = [
@@ -145,12 +158,32 @@ impl Contender {
             (DB_PORT.name, postgres_port.to_string()),
         ];
         let ours = ours.map(|(name, value)| (name.to_owned(), value));
+        let workers = workers.map(|workers| (WORKERS.name.to_owned(), workers.to_string()));
         let own = self.environment.clone().into_iter();
-        own.chain(bench).chain(ours).collect()
+        own.chain(bench).chain(ours).chain(workers).collect()
     }
 }
 
 impl Running {
+    /// The process that all of the contender descends from.
+    ///
+    /// # Errors
+    /// Docker cannot be asked.
+    pub(crate) fn root(&self) -> Result<Pid> {
+        match &self.process {
+            Process::Native(process) => Ok(process.root()),
+            Process::Container(process) => process.root(),
+        }
+    }
+
+    /// Fails if it runs no more, with the end of its log.
+    ///
+    /// # Errors
+    /// As said.
+    pub(crate) fn must_run(&self) -> Result<()> {
+        self.ended()?.map_or(Ok(()), Err)
+    }
+
     fn wait_until_it_answers(&self, name: &str, interrupt: &Interrupt) -> Result<()> {
         let answered = interrupt.wait(START_TIMEOUT, || {
             if let Some(ended) = self.ended()? {

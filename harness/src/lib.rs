@@ -6,6 +6,7 @@ pub mod check;
 pub mod child;
 pub mod cli;
 mod contender;
+mod cpus;
 mod daemon;
 mod down;
 mod guide;

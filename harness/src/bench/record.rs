@@ -97,6 +97,9 @@ pub struct Plan {
     pub other_cpus: Vec<usize>,
     /// Name of the engine.
     pub engine: String,
+    /// Time that the upstream holds every call back, in milliseconds: 0 but for what is to be
+    /// seen of a slow one.
+    pub upstream_delay_ms: f64,
     /// Rates that are asked for in open loop; none in a run of closed loops only.
     pub rates: Vec<Rate>,
 }
@@ -206,6 +209,8 @@ pub struct Measured {
     pub seconds: f64,
     /// Right answers.
     pub requests: u64,
+    /// Right answers of the engine's whole run, before and after the measured time too.
+    pub answers_in_all: u64,
     /// What else came, by kind, such as `status 503`, `length`, `body: rating`, `connection reset`.
     pub errors: BTreeMap<String, u64>,
     /// Bytes of all answers.
@@ -335,6 +340,14 @@ impl Verdict {
             Self::Noisy => "noisy",
             Self::Errors => "errors",
         }
+    }
+}
+
+impl Plan {
+    /// Threads of an engine of our own: one for each of its processors, but each with a connection.
+    #[must_use]
+    pub fn generator_threads(&self) -> usize {
+        self.other_cpus.len().clamp(1, self.connections.max(1))
     }
 }
 

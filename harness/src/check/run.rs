@@ -73,12 +73,12 @@ impl Options {
 }
 
 /// Runs the checks that the options ask for. `progress` is told how many are done, how many there
-/// are, and which was the last.
+/// are, and which was the last. The subject can be used again afterwards.
 ///
 /// # Errors
 /// No check is asked for, a declaration fits none, or the process was asked to end.
 pub(crate) fn run_watched(
-    subject: Subject,
+    subject: &Arc<Subject>,
     options: &Options,
     interrupt: &Interrupt,
     mut progress: impl FnMut(usize, usize, &str),
@@ -89,7 +89,7 @@ pub(crate) fn run_watched(
         bail!("no check fits: `harness check --list` names them");
     }
     let begun = Instant::now();
-    let subject = Arc::new(subject.with_burst(options.burst));
+    subject.set_burst(options.burst);
     let mut outcomes: Vec<Option<(Outcome, Duration)>> = vec![None; checks.len()];
     let mut done = 0;
     for stage in 0..=Stage::LAST {
@@ -97,7 +97,7 @@ pub(crate) fn run_watched(
             .filter(|index| Stage::of(&checks[*index]) == stage)
             .collect();
         let mut left = stage_checks.len();
-        let results = spawn(&subject, &checks, stage_checks, stage);
+        let results = spawn(subject, &checks, stage_checks, stage);
         while left > 0 {
             interrupt.check()?;
             let (index, verdict, took) = match results.recv_timeout(POLL_INTERVAL) {
@@ -131,7 +131,8 @@ pub(crate) fn run_watched(
 /// # Errors
 /// No check is asked for, or a declaration fits none.
 pub fn run(subject: Subject, options: &Options) -> Result<Report> {
-    run_watched(subject, options, &Interrupt::never(), |_, _, _| {})
+    let subject = Arc::new(subject);
+    run_watched(&subject, options, &Interrupt::never(), |_, _, _| {})
 }
 
 /// The stages of a run, in their order.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -133,7 +134,7 @@ pub struct Subject {
     /// Whether it answers one request while another waits for the upstream.
     is_concurrent: OnceLock<bool>,
     /// Requests on each connection where thousands are asked for.
-    pub(crate) burst: usize,
+    burst: AtomicUsize,
 }
 
 impl Subject {
@@ -151,18 +152,23 @@ impl Subject {
             upstream: upstream.map(|side| side.0),
             database: database.map(|side| side.0),
             is_concurrent: OnceLock::new(),
-            burst: 1,
+            burst: AtomicUsize::new(1),
         }
     }
 
     /// So many requests on each connection, or fewer where fewer are asked for.
     pub(crate) fn each(&self, requests: usize) -> usize {
-        self.burst.min(requests)
+        self.burst().min(requests)
     }
 
-    /// With so many requests on each connection where thousands are asked for.
-    pub(crate) fn with_burst(self, burst: usize) -> Self {
-        Self { burst, ..self }
+    /// Requests on each connection where thousands are asked for.
+    pub(crate) fn burst(&self) -> usize {
+        self.burst.load(Ordering::Relaxed)
+    }
+
+    /// Asks for so many requests on each connection where thousands are asked for.
+    pub(crate) fn set_burst(&self, burst: usize) {
+        self.burst.store(burst, Ordering::Relaxed);
     }
 
     /// The first of these sides that is not in the harness's hands.

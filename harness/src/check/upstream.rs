@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -64,6 +65,19 @@ struct Recorder {
     api_key: String,
     book: Mutex<Book>,
     called: Condvar,
+    counter: Counter,
+}
+
+/// What is kept of calls while a contender is measured: a number, and the time they took.
+#[derive(Debug, Default)]
+struct Counter {
+    /// Nothing else is kept, and every call gets the contract's product.
+    is_all: AtomicBool,
+    /// Time that every call is held back, in microseconds.
+    delay_us: AtomicU64,
+    calls: AtomicU64,
+    /// Sum of the times that calls were in our hands, in nanoseconds.
+    in_hand_ns: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -123,6 +137,7 @@ impl RecordingUpstream {
                 in_flight_max: 0,
             }),
             called: Condvar::new(),
+            counter: Counter::default(),
         });
         let server = serve(&recorder, SocketAddr::new(host, port))?;
         Ok(Self {
@@ -159,7 +174,7 @@ pub(crate) struct Turn<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
     /// What calls get from now on; they are counted from zero.
     pub(crate) fn behave(&self, behaviour: Behaviour) {
         let mut book = self.upstream.recorder.book();
@@ -171,6 +186,16 @@ impl Turn<'_> {
     /// This text as the product.
     pub(crate) fn serve(&self, product: impl Into<Bytes>) {
         self.behave(Behaviour::Product(product.into(), Duration::ZERO));
+    }
+
+    /// From now on every call gets the contract's product after this time, as soon as the suite's
+    /// upstream can give it: calls are only counted.
+    pub(crate) fn count_only(self, delay: Duration) -> Counting<'a> {
+        let counter = &self.upstream.recorder.counter;
+        let delay_us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        counter.delay_us.store(delay_us, Ordering::Relaxed);
+        counter.is_all.store(true, Ordering::Relaxed);
+        Counting { turn: self }
     }
 
     /// The calls so far.
@@ -254,6 +279,28 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// The upstream while a contender is measured.
+#[derive(Debug)]
+pub(crate) struct Counting<'a> {
+    turn: Turn<'a>,
+}
+
+impl Counting<'_> {
+    /// Calls that were answered so far, and the sum of the times that they were in our hands.
+    pub(crate) fn count(&self) -> (u64, Duration) {
+        let counter = &self.turn.upstream.recorder.counter;
+        let in_hand = Duration::from_nanos(counter.in_hand_ns.load(Ordering::Relaxed));
+        (counter.calls.load(Ordering::Relaxed), in_hand)
+    }
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        let counter = &self.turn.upstream.recorder.counter;
+        counter.is_all.store(false, Ordering::Relaxed);
+    }
+}
+
 fn honest() -> Behaviour {
     let product = Bytes::from_static(fixtures::PRODUCT_JSON.as_bytes());
     Behaviour::Product(product, Duration::ZERO)
@@ -309,6 +356,9 @@ async fn answer<B>(
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    if recorder.counter.is_all.load(Ordering::Relaxed) {
+        return recorder.counter.count(inner.oneshot(request)).await;
+    }
     let held_until = Instant::now() + HOLD_MAX;
     if request.uri().path() == routes::HEALTH {
         return Ok(inner
@@ -341,6 +391,28 @@ where
             Ok(response)
         }
         _ => Ok(response),
+    }
+}
+
+impl Counter {
+    /// Counts a call by its answer.
+    async fn count<B>(
+        &self,
+        answer: impl Future<Output = Result<Response<B>, Reset>>,
+    ) -> Result<Response<Body>, Reset>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let begun = Instant::now();
+        let delay_us = self.delay_us.load(Ordering::Relaxed);
+        if delay_us > 0 {
+            tokio::time::sleep(Duration::from_micros(delay_us)).await;
+        }
+        let answer = answer.await?;
+        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.in_hand_ns.fetch_add(took, Ordering::Relaxed);
+        Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
 }
 

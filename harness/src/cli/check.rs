@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -193,6 +194,8 @@ impl CheckOptions {
                 upstream: upstream.address(),
                 postgres_port: postgres.port(),
                 secrets: secrets.clone(),
+                workers: None,
+                cpus: None,
             };
             let running = contender.start(self.containers, &surroundings, interrupt)?;
             let database = DatabaseSide::of(postgres)?;
@@ -277,7 +280,7 @@ fn watched(
     }
     let style = ProgressStyle::with_template("checking {msg}  {pos}/{len}  {elapsed}  {prefix}");
     bar.set_style(style.context("the form of the progress")?);
-    let report = run_watched(subject, options, interrupt, |done, all, last| {
+    let report = run_watched(&Arc::new(subject), options, interrupt, |done, all, last| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         bar.set_prefix(last.to_owned());

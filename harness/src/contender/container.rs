@@ -7,10 +7,12 @@ use std::fs;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::Container;
+use crate::cpus::Cpus;
 use crate::interrupt::Interrupt;
 
 /// Lines of a log that an error shows.
@@ -33,6 +35,7 @@ impl Process {
     pub(super) fn start(
         how: &Container,
         environment: &BTreeMap<String, String>,
+        cpus: Option<&Cpus>,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let folder = tempfile::Builder::new()
@@ -40,7 +43,7 @@ impl Process {
             .tempdir()
             .context("making a folder for the contender's Compose file")?;
         let file = folder.path().join("override.yml");
-        fs::write(&file, overriding(&how.service, environment))
+        fs::write(&file, overriding(&how.service, environment, cpus))
             .with_context(|| format!("writing {}", file.display()))?;
         let process = Self {
             how: how.clone(),
@@ -92,6 +95,22 @@ impl Process {
         output.with_context(|| format!("docker compose {}", arguments.join(" ")))
     }
 
+    /// The container's first process, as this machine numbers it.
+    ///
+    /// # Errors
+    /// Docker cannot be asked, or the container runs no more.
+    pub(super) fn root(&self) -> Result<Pid> {
+        let listed = self.output(&["ps", "--quiet", &self.how.service])?;
+        let id = String::from_utf8_lossy(&listed.stdout).trim().to_owned();
+        let asked = Command::new("docker")
+            .args(["inspect", "--format", "{{.State.Pid}}", &id])
+            .output()
+            .context("docker inspect")?;
+        let pid = String::from_utf8_lossy(&asked.stdout).trim().parse().ok();
+        pid.and_then(Pid::from_raw)
+            .with_context(|| format!("{} has no process", self.how.service))
+    }
+
     /// Why it runs no more, if it does not.
     ///
     /// # Errors
@@ -126,15 +145,20 @@ impl Drop for Process {
 
 /// The file that is laid over a contender's own: JSON is YAML, but for Compose's tag that empties
 /// what it would otherwise merge.
-fn overriding(service: &str, environment: &BTreeMap<String, String>) -> String {
+fn overriding(
+    service: &str,
+    environment: &BTreeMap<String, String>,
+    cpus: Option<&Cpus>,
+) -> String {
     let environment: BTreeMap<_, _> = environment
         .iter()
         // Compose would read a `$` as the start of a variable.
         .map(|(name, value)| (name, value.replace('$', "$$")))
         .collect();
+    let cpuset = cpus.map_or_else(String::new, |cpus| format!("    cpuset: \"{cpus}\"\n"));
     format!(
         "services:\n  {}:\n    network_mode: host\n    networks: !reset null\n    ports: !reset []\n    \
-         depends_on: !reset null\n    healthcheck: !reset null\n    environment: {}\n",
+         depends_on: !reset null\n    healthcheck: !reset null\n{cpuset}    environment: {}\n",
         json!(service),
         json!(environment)
     )
@@ -147,7 +171,9 @@ mod tests {
     #[test]
     fn a_value_is_taken_as_it_is() {
         let environment = BTreeMap::from([("A".to_owned(), "a$b \"c\"".to_owned())]);
-        let file = overriding("gin", &environment);
+        let cpus = "0-1".parse().unwrap();
+        let file = overriding("gin", &environment, Some(&cpus));
+        assert!(file.contains("\n    cpuset: \"0,1\"\n"));
         assert!(file.starts_with("services:\n  \"gin\":\n    network_mode: host\n"));
         assert!(
             file.ends_with("environment: {\"A\":\"a$$b \\\"c\\\"\"}\n"),

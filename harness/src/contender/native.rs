@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::Native;
 use crate::account::Account;
+use crate::cpus::Cpus;
 use crate::daemon::Daemon;
 use crate::program::Program;
 use crate::watchdog::Watchdog;
@@ -38,7 +39,11 @@ impl Process {
     ///
     /// # Errors
     /// The build fails, or there is no shell.
-    pub(super) fn start(how: &Native, environment: &BTreeMap<String, String>) -> Result<Self> {
+    pub(super) fn start(
+        how: &Native,
+        environment: &BTreeMap<String, String>,
+        cpus: Option<&Cpus>,
+    ) -> Result<Self> {
         if let Some(build) = &how.build {
             run(build, how)?;
         }
@@ -67,7 +72,11 @@ impl Process {
 
         let mut watchdog = Watchdog::start(folder.path())?;
         let daemon = Daemon::new(folder.path(), "contender");
-        let child = daemon.start(&program, &Account::current())?;
+        let start = || daemon.start(&program, &Account::current());
+        let child = match cpus {
+            Some(cpus) => cpus.with(start),
+            None => start(),
+        }?;
         watchdog.watch_group(child.id());
         Ok(Self {
             daemon,
@@ -75,6 +84,11 @@ impl Process {
             watchdog,
             _folder: folder,
         })
+    }
+
+    /// The first process.
+    pub(super) fn root(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Why it runs no more, if it does not.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Pid;
 
 use super::base::{ENTERED_BY_ALL, OPEN_FOLDER};
 use super::cluster::{Cluster, FAST_SHUTDOWN};
@@ -82,6 +83,11 @@ impl TemporaryPostgres {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The process that all of it descends from; none while it is stopped.
+    pub(crate) fn root(&self) -> Option<Pid> {
+        self.server.as_ref().map(Pid::from_child)
     }
 
     /// Stops it, ending its connections; the data stays. Does nothing if it does not run.

@@ -89,7 +89,7 @@ fn ids(exchanges: &[Exchange]) -> Result<Vec<Uuid>, Failure> {
 /// Thousands of answers, from all connections at once.
 fn burst(subject: &Subject) -> Result<Vec<Exchange>, Failure> {
     let request = subject.get(routes::INFO);
-    let lists = vec![vec![request; subject.burst]; CONNECTIONS];
+    let lists = vec![vec![request; subject.burst()]; CONNECTIONS];
     subject
         .client
         .at_once(lists)

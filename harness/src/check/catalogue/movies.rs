@@ -179,7 +179,7 @@ fn user(subject: &Subject) -> Verdict {
 
 fn ids(subject: &Subject) -> Result<Vec<Uuid>, Failure> {
     let request = subject.post_k6_movie();
-    let lists = vec![vec![request; subject.burst]; CONNECTIONS];
+    let lists = vec![vec![request; subject.burst()]; CONNECTIONS];
     let answers = subject.client.at_once(lists).into_iter().flatten();
     answers
         .map(|exchange| {

@@ -1,0 +1,129 @@
+//! `results.jsonl` while a run goes on: only ever appended to, a whole line at a time, so that a run
+//! that is killed loses at most what it was doing.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::record::{Line, Run, SCHEMA};
+
+/// The file of a run in its folder.
+pub const RESULTS: &str = "results.jsonl";
+
+/// The lines of a run, and the file that they are in.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    /// Locked: two runs never write to one file.
+    file: File,
+    lines: Vec<Line>,
+}
+
+impl Log {
+    /// Begins a new run in this folder, which is made if need be.
+    ///
+    /// # Errors
+    /// It holds a run already, or cannot be written to.
+    pub(crate) fn begin(folder: &Path, run: Run) -> Result<Self> {
+        let path = folder.join(RESULTS);
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        ensure!(
+            !path.exists(),
+            "{} holds a run already: take it up again with --resume, or name another folder with --out",
+            folder.display()
+        );
+        let mut log = Self::open(path)?;
+        log.append(Line::Run(Box::new(run)))?;
+        Ok(log)
+    }
+
+    /// Takes up the run in this folder; what a killed writer left of a last line is cut off.
+    ///
+    /// # Errors
+    /// There is none, it is written to by somebody else, or it is of a later version.
+    pub(crate) fn resume(folder: &Path) -> Result<Self> {
+        let path = folder.join(RESULTS);
+        ensure!(
+            path.is_file(),
+            "{} holds no run: it has no {RESULTS}",
+            folder.display()
+        );
+        let mut log = Self::open(path)?;
+        let text = fs::read_to_string(&log.path)
+            .with_context(|| format!("reading {}", log.path.display()))?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        log.file
+            .set_len(whole as u64)
+            .context("cutting off half a line")?;
+        log.file
+            .seek(SeekFrom::End(0))
+            .context("going to the end")?;
+        for (index, line) in text[..whole].lines().enumerate() {
+            let line = serde_json::from_str(line)
+                .with_context(|| format!("line {} of {}", index + 1, log.path.display()))?;
+            log.lines.push(line);
+        }
+        match log.lines.first() {
+            Some(Line::Run(run)) if run.schema == SCHEMA => {}
+            Some(Line::Run(run)) => bail!(
+                "{} is of version {}, this harness writes version {SCHEMA}",
+                log.path.display(),
+                run.schema
+            ),
+            _ => bail!("{} does not begin with what the run is", log.path.display()),
+        }
+        Ok(log)
+    }
+
+    fn open(path: PathBuf) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("another harness writes to {}", path.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+        Ok(Self {
+            path,
+            file,
+            lines: Vec::new(),
+        })
+    }
+
+    /// Writes a line, through to the disk.
+    ///
+    /// # Errors
+    /// The file system's: a full disk, say.
+    pub(crate) fn append(&mut self, line: Line) -> Result<()> {
+        let mut text = serde_json::to_string(&line).context("writing a line of results")?;
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .with_context(|| format!("writing to {}", self.path.display()))?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// What the run is.
+    pub(crate) fn run(&self) -> &Run {
+        match self.lines.first() {
+            Some(Line::Run(run)) => run,
+            _ => unreachable!("both constructors see to it that the first line is the run's"),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Measures what a plan asks for: contender by contender, each with an upstream and a Postgres of its
+//! own, checked before it is measured.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Error, Result};
+use chrono::{SecondsFormat, Utc};
+use schema::{Profile, routes};
+
+use super::engine::{Engine, Load};
+use super::input::{self, Input};
+use super::log::Log;
+use super::party::Party;
+use super::record::{
+    Attempt, Failed, Failure, Line, Measured, Pace, Plan, Start, Truth, Verdict,
+};
+use super::scenario::Scenario;
+use super::schedule::{Schedule, Step, Visit};
+use super::verdict::{doubts, verdict};
+use super::watch::{Scene, Watch};
+use crate::check::{
+    DatabaseSide, Level, Options, Outcome, Secrets, Subject, Target, UpstreamSide, random_profile,
+    run_watched,
+};
+use crate::contender::{Contender, Running, Surroundings};
+use crate::cpus::Cpus;
+use crate::interrupt::Interrupt;
+use crate::postgres::TemporaryPostgres;
+use crate::raw::Connection;
+
+/// Users, tokens and bodies that requests are made of: more than what a cache of last answers holds,
+/// few enough to stay in the generator's.
+const USERS: usize = 1000;
+
+/// Time between two loads, for what the first left in sockets and queues.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// What a run is made with.
+pub(crate) struct Bench<'a> {
+    /// In the plan's order.
+    pub(crate) contenders: &'a [Contender],
+    /// What the engine is measured against before the run, if there is one.
+    pub(crate) limit: Option<&'a Contender>,
+    pub(crate) engine: &'a dyn Engine,
+    /// Processors of the contender; this process has the others already.
+    pub(crate) cpus: &'a Cpus,
+    pub(crate) interrupt: &'a Interrupt,
+    /// Told what is done next.
+    pub(crate) progress: &'a dyn Fn(&Schedule<'_>, &str),
+}
+
+impl Bench<'_> {
+    /// Does all that is left of a run.
+    ///
+    /// # Errors
+    /// The process was asked to end, results cannot be written, or the harness's own side broke. A
+    /// contender that fails is a line of the results.
+    pub(crate) fn run(&self, log: &mut Log) -> Result<()> {
+        let plan = log.run().plan.clone();
+        if let Some(limit) = self.limit
+            && !log.lines().iter().any(|line| matches!(line, Line::Calibration(_)))
+        {
+            self.tell(&plan, log, "calibrating the engine");
+            let attempt = self.calibrate(limit, &plan).context("calibrating the engine")?;
+            log.append(Line::Calibration(Box::new(attempt)))?;
+        }
+        while let Some(visit) = schedule(&plan, log).next_visit() {
+            let contender = &self.contenders[visit.contender];
+            if let Err(error) = self.visit(contender, visit, &plan, log) {
+                self.interrupt.check()?;
+                let Error { .. } = &error;
+                log.append(Line::Failure(Failure {
+                    contender: contender.name.clone(),
+                    round: visit.round,
+                    error: format!("{error:#}"),
+                }))?;
+            }
+        }
+        log.append(Line::End { at: now() })
+    }
+
+    fn tell(&self, plan: &Plan, log: &Log, what: &str) {
+        (self.progress)(&schedule(plan, log), what);
+    }
+
+    /// Starts a contender, checks it, and measures what is left to measure of it in this round.
+    fn visit(&self, contender: &Contender, visit: Visit, plan: &Plan, log: &mut Log) -> Result<()> {
+        let Visit { round, .. } = visit;
+        let who = match round > plan.rounds {
+            true => format!("{}, open loop", contender.name),
+            false => format!("{}, round {round} of {}", contender.name, plan.rounds),
+        };
+        self.tell(plan, log, &format!("{who}: starting"));
+        let stage = self.set(contender, plan)?;
+        self.tell(plan, log, &format!("{who}: checking"));
+        let start = Start {
+            contender: contender.name.clone(),
+            round,
+            ready_ms: stage.ready.as_secs_f64() * 1e3,
+            ..self.check(contender, &stage.subject)?
+        };
+        let is_right = start.failed.is_empty();
+        log.append(Line::Start(start))?;
+        if !is_right {
+            return Ok(());
+        }
+        stage.load(self, contender, visit, plan, log, &who)
+    }
+
+    /// Starts a contender with an upstream and a Postgres of the harness's own.
+    fn set(&self, contender: &Contender, plan: &Plan) -> Result<Stage> {
+        let secrets = Secrets::bench();
+        let (upstream, upstream_party) = Party::started_by(|| {
+            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            // Its threads are there once it has answered.
+            let mut connection = Connection::open(upstream.address())?;
+            connection.ask(format!(
+                "GET {} HTTP/1.1\r\nHost: upstream\r\n\r\n",
+                routes::HEALTH
+            ))?;
+            Ok::<_, Error>(upstream)
+        })?;
+        let postgres = TemporaryPostgres::start()?;
+        let root = postgres.root().context("Postgres does not run")?;
+        let surroundings = Surroundings {
+            upstream: upstream.address(),
+            postgres_port: postgres.port(),
+            secrets: secrets.clone(),
+            workers: Some(plan.workers),
+            cpus: Some(self.cpus.clone()),
+        };
+        let begun = Instant::now();
+        let planned = plan.contenders.iter().find(|planned| planned.name == contender.name);
+        let in_container = planned.is_some_and(|planned| planned.in_container);
+        let running = contender.start(in_container, &surroundings, self.interrupt)?;
+        let ready = begun.elapsed();
+        let scene = Scene {
+            contender: Party::of_process(running.root()?),
+            upstream: upstream_party,
+            postgres: Party::of_process(root),
+            contender_cpus: plan.contender_cpus.clone(),
+            other_cpus: plan.other_cpus.clone(),
+        };
+        let database = DatabaseSide::of(postgres)?;
+        let target = Target::local(running.address);
+        let subject = Subject::new(target, secrets, Some(upstream), Some(database));
+        Ok(Stage {
+            running,
+            subject: Arc::new(subject),
+            scene,
+            ready,
+        })
+    }
+
+    /// How the contender stands the checks of level `work`; the limit is asked nothing.
+    fn check(&self, contender: &Contender, subject: &Arc<Subject>) -> Result<Start> {
+        let mut start = Start::default();
+        if contender.is_limit {
+            return Ok(start);
+        }
+        let options = Options {
+            deviations: contender.deviations_up_to(Level::Work),
+            ..Options::all_of(Level::Work)
+        };
+        let report = run_watched(subject, &options, self.interrupt, |_, _, _| {})?;
+        for row in report.checks {
+            match row.outcome {
+                Outcome::Passed | Outcome::Declared { .. } => start.passed += 1,
+                Outcome::Failed(failure) => start.failed.push(Failed {
+                    slug: row.slug,
+                    expected: failure.expected,
+                    came: failure.came,
+                }),
+                other => start.failed.push(Failed {
+                    slug: row.slug,
+                    expected: "a check that can be made".to_owned(),
+                    came: format!("{other:?}"),
+                }),
+            }
+        }
+        Ok(start)
+    }
+
+    /// What the engine does with a server that does nothing: its own ceiling.
+    fn calibrate(&self, limit: &Contender, plan: &Plan) -> Result<Attempt> {
+        let stage = self.set(limit, plan)?;
+        let step = Step {
+            scenario: Scenario::Info,
+            pace: Pace::Closed,
+        };
+        let inputs = input::fixture(step.scenario, stage.running.address, &stage.subject.secrets);
+        stage.attempt(self, limit, 0, step, &inputs, plan)
+    }
+}
+
+/// A contender that runs, with what is around it. Its fields end in their order: the contender
+/// before what it depends on.
+struct Stage {
+    running: Running,
+    subject: Arc<Subject>,
+    scene: Scene,
+    /// From its start to its first answer.
+    ready: Duration,
+}
+
+impl Stage {
+    /// Measures what is left to measure in this round.
+    fn load(
+        self,
+        bench: &Bench<'_>,
+        contender: &Contender,
+        visit: Visit,
+        plan: &Plan,
+        log: &mut Log,
+        who: &str,
+    ) -> Result<()> {
+        let subject = Arc::clone(&self.subject);
+        let database = subject.database()?;
+        let users: Vec<Profile> = (0..USERS).map(|_| random_profile()).collect();
+        let rows = database.insert(&users)?;
+        // Connections tell Postgres what they have read when they end: the check's are ended now,
+        // the load's end with the contender.
+        database.cut()?;
+        let scans = database.scans()?;
+        let mut of_users = None;
+        while let Some(step) = schedule(plan, log).next_step(visit) {
+            let pace = match step.pace {
+                Pace::Closed => String::new(),
+                Pace::Open(rate) => format!(" at {rate}/s"),
+            };
+            bench.tell(plan, log, &format!("{who}: {}{pace}", step.scenario));
+            let inputs = match contender.is_limit {
+                true => input::fixture(step.scenario, self.running.address, &subject.secrets),
+                false => input::varied(step.scenario, self.running.address, &users, &subject.secrets),
+            };
+            let attempt = self.attempt(bench, contender, visit.round, step, &inputs, plan)?;
+            self.running.must_run()?;
+            let is_last = step.scenario == Scenario::UsersMe && step.pace == Pace::Closed;
+            if is_last && plan.scenarios.last() == Some(&Scenario::UsersMe) {
+                of_users = Some(attempt);
+                break;
+            }
+            log.append(Line::Attempt(Box::new(attempt)))?;
+            sleep(BREATH);
+        }
+        drop(self.running);
+        if let Some(mut attempt) = of_users {
+            let read = u64::try_from(database.scans()? - scans).ok();
+            attempt.truth.served = read;
+            attempt.doubts = doubts(&attempt, plan);
+            log.append(Line::Attempt(Box::new(attempt)))?;
+        }
+        drop(rows);
+        Ok(())
+    }
+
+    /// Measures one load.
+    fn attempt(
+        &self,
+        bench: &Bench<'_>,
+        contender: &Contender,
+        round: u32,
+        step: Step,
+        inputs: &[Input],
+        plan: &Plan,
+    ) -> Result<Attempt> {
+        let load = Load {
+            target: self.running.address,
+            scenario: step.scenario,
+            inputs,
+            connections: plan.connections,
+            threads: plan.generator_threads(),
+            pace: step.pace,
+            warmup: Duration::from_secs_f64(plan.warmup_secs),
+            duration: Duration::from_secs_f64(plan.duration_secs),
+        };
+        let delay = Duration::from_secs_f64(plan.upstream_delay_ms / 1e3);
+        let upstream = self.subject.upstream()?.count_only(delay);
+        let mut watch = Watch::over(self.scene.clone(), bench.interrupt);
+        let started_at = now();
+        let (begun, (calls, in_hand)) = (Instant::now(), upstream.count());
+        let measured = bench.engine.run(&load, &mut watch)?;
+        let (calls_after, in_hand_after) = upstream.count();
+        let mut truth = watch.truth();
+        if step.scenario == Scenario::Catalog {
+            truth.served = Some(calls_after - calls);
+            let in_hand = (in_hand_after - in_hand).as_secs_f64();
+            truth.upstream_in_flight = Some(in_hand / begun.elapsed().as_secs_f64());
+        }
+        Ok(judged(contender, round, step, started_at, measured, truth, plan))
+    }
+}
+
+fn judged(
+    contender: &Contender,
+    round: u32,
+    step: Step,
+    started_at: String,
+    measured: Measured,
+    truth: Truth,
+    plan: &Plan,
+) -> Attempt {
+    let attempt = Attempt {
+        contender: contender.name.clone(),
+        scenario: step.scenario,
+        round,
+        pace: step.pace,
+        started_at,
+        measured,
+        truth,
+        verdict: Verdict::Waiting,
+        doubts: Vec::new(),
+    };
+    Attempt {
+        verdict: verdict(&attempt, plan),
+        doubts: doubts(&attempt, plan),
+        ..attempt
+    }
+}
+
+fn schedule<'a>(plan: &'a Plan, log: &'a Log) -> Schedule<'a> {
+    Schedule {
+        plan,
+        lines: log.lines(),
+    }
+}
+
+/// This moment (RFC 3339, UTC).
+pub(crate) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
