@@ -37,6 +37,8 @@ pub(crate) struct Contender {
     pub(crate) name: String,
     /// Language and framework with versions, such as `Rust 1.95, axum 0.8`.
     pub(crate) made_of: String,
+    /// Whether it is no contender but the physical limit, which fails checks by design.
+    pub(crate) is_limit: bool,
     /// The level that it promises.
     pub(crate) promises: Level,
     /// What it deviates from on purpose: slug or pattern, and why.

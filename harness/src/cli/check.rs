@@ -151,7 +151,14 @@ impl CheckOptions {
             return found.collect();
         }
         let mut contenders = contender::read(&self.contenders)?;
-        if !self.all {
+        if self.all {
+            for limit in contenders.extract_if(.., |contender| contender.is_limit) {
+                eprintln!(
+                    "{} is left out: it is no contender and fails by design; name it to check it",
+                    limit.name
+                );
+            }
+        } else {
             let known: Vec<_> = contenders
                 .iter()
                 .map(|contender| contender.name.clone())
@@ -208,7 +215,8 @@ impl CheckOptions {
             watched(subject, &options, &contender.name, interrupt)
         };
         let report = run().with_context(|| format!("checking {}", contender.name))?;
-        Ok(report.of(&contender.name, &contender.made_of))
+        let report = report.of(&contender.name, &contender.made_of);
+        Ok(report.of_limit(contender.is_limit))
     }
 
     /// Checks what runs already, with as much of its surroundings as is given.

@@ -102,6 +102,7 @@ pub(crate) fn find(checkout: &Path, name: &str, command: Option<&str>) -> Result
     Ok(Contender {
         name: name.to_owned(),
         made_of: "api-benchmarks".to_owned(),
+        is_limit: false,
         promises: Level::Work,
         deviations: BTreeMap::new(),
         // A command is told its port by `PORT`.

@@ -19,6 +19,7 @@ pub(crate) const FILE: &str = "contenders.toml";
 struct Stanza {
     language: String,
     framework: String,
+    kind: Option<Kind>,
     #[serde(default = "work")]
     promises: Level,
     build: Option<String>,
@@ -30,6 +31,13 @@ struct Stanza {
     compose: Option<Compose>,
     #[serde(default)]
     deviations: BTreeMap<String, String>,
+}
+
+/// What it is, if no contender.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Limit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +98,7 @@ fn contender(name: String, stanza: Stanza, folder: &Path) -> Result<Contender> {
     Ok(Contender {
         name,
         made_of: format!("{}, {}", stanza.language, stanza.framework),
+        is_limit: matches!(stanza.kind, Some(Kind::Limit)),
         promises: stanza.promises,
         deviations: stanza.deviations,
         port: stanza.port,
@@ -136,6 +145,13 @@ mod tests {
             [Path::new("/suite/c.yml")]
         );
         assert_eq!(contender.deviations["movies/*"], "why");
+    }
+
+    #[test]
+    fn a_limit_is_no_contender() {
+        let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
+        assert!(parse(&text, Path::new("/suite")).unwrap()[0].is_limit);
+        assert!(error(&text.replace("limit", "other")).contains("unknown variant `other`"));
     }
 
     #[test]
