@@ -3,10 +3,14 @@
 
 pub mod engine;
 pub mod input;
-pub mod log;
+pub(crate) mod log;
 mod party;
-mod platform;
+pub(crate) mod platform;
 pub mod record;
+pub(crate) mod run;
+#[cfg(test)]
+mod sample;
 pub mod scenario;
+pub(crate) mod schedule;
 pub mod verdict;
 pub mod watch;

@@ -127,3 +127,75 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::bench::{platform, sample};
+
+    fn end() -> Line {
+        Line::End {
+            at: "2026-01-01T00:00:00Z".to_owned(),
+        }
+    }
+
+    fn run() -> Run {
+        Run {
+            schema: SCHEMA,
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            command: vec!["harness".to_owned(), "bench".to_owned()],
+            commit: None,
+            machine: platform::machine(),
+            versions: Default::default(),
+            plan: sample::plan(&["a"]),
+        }
+    }
+
+    #[test]
+    fn a_run_is_taken_up_with_all_its_lines() {
+        let folder = tempdir().unwrap();
+        Log::begin(folder.path(), run()).unwrap().append(end()).unwrap();
+        let log = Log::resume(folder.path()).unwrap();
+        assert_eq!(log.lines(), [Line::Run(Box::new(run())), end()]);
+        assert_eq!(log.run(), &run());
+    }
+
+    #[test]
+    fn half_a_line_is_cut_off_and_what_comes_next_is_whole() {
+        let folder = tempdir().unwrap();
+        drop(Log::begin(folder.path(), run()).unwrap());
+        let path = folder.path().join(RESULTS);
+        let mut text = fs::read_to_string(&path).unwrap();
+        text += r#"{"kind":"end","a"#;
+        fs::write(&path, text).unwrap();
+        Log::resume(folder.path()).unwrap().append(end()).unwrap();
+        let log = Log::resume(folder.path()).unwrap();
+        assert_eq!(log.lines(), [Line::Run(Box::new(run())), end()]);
+    }
+
+    #[test]
+    fn a_run_is_never_overwritten_nor_written_by_two() {
+        let folder = tempdir().unwrap();
+        let _log = Log::begin(folder.path(), run()).unwrap();
+        let again = Log::begin(folder.path(), run()).unwrap_err().to_string();
+        assert!(again.contains("holds a run already"), "{again}");
+        let both = Log::resume(folder.path()).unwrap_err().to_string();
+        assert!(both.contains("another harness writes"), "{both}");
+    }
+
+    #[test]
+    fn a_folder_without_a_run_and_a_later_version_are_refused() {
+        let folder = tempdir().unwrap();
+        let none = Log::resume(folder.path()).unwrap_err().to_string();
+        assert!(none.contains("holds no run"), "{none}");
+        let later = Run {
+            schema: SCHEMA + 1,
+            ..run()
+        };
+        drop(Log::begin(folder.path(), later).unwrap());
+        let later = Log::resume(folder.path()).unwrap_err().to_string();
+        assert!(later.contains("is of version 2"), "{later}");
+    }
+}

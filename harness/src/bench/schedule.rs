@@ -241,3 +241,184 @@ impl Schedule<'_> {
         slowest(true).or_else(|| slowest(false))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::record::{Failed, Failure, Start};
+    use crate::bench::sample;
+
+    fn plan(names: &[&str], scenarios: &[Scenario], rates: &[Rate]) -> Plan {
+        Plan {
+            scenarios: scenarios.to_vec(),
+            rounds: 2,
+            rates: rates.to_vec(),
+            ..sample::plan(names)
+        }
+    }
+
+    /// An attempt of a second at this rate, with this 99th percentile.
+    fn attempt(name: &str, round: u32, step: Step, rate: u64, p99_ms: f64) -> Line {
+        let mut attempt = Attempt {
+            scenario: step.scenario,
+            round,
+            pace: step.pace,
+            verdict: Verdict::ServerBound,
+            ..sample::attempt(name)
+        };
+        (attempt.measured.seconds, attempt.measured.requests) = (1.0, rate);
+        attempt.measured.latency.p99_ms = p99_ms;
+        Line::Attempt(Box::new(attempt))
+    }
+
+    fn start(name: &str, round: u32, failed: &[&str]) -> Line {
+        let failed = failed.iter().map(|slug| Failed {
+            slug: (*slug).to_owned(),
+            expected: String::new(),
+            came: String::new(),
+        });
+        Line::Start(Start {
+            contender: name.to_owned(),
+            round,
+            ready_ms: 1.0,
+            passed: 1,
+            failed: failed.collect(),
+        })
+    }
+
+    const INFO: Step = Step {
+        scenario: Scenario::Info,
+        pace: Pace::Closed,
+    };
+
+    fn open(rate: f64) -> Step {
+        Step {
+            scenario: Scenario::Info,
+            pace: Pace::Open(rate),
+        }
+    }
+
+    /// Does all that is asked for, as `answer` says, and names what was done.
+    fn done(plan: &Plan, mut answer: impl FnMut(&str, Step) -> (u64, f64)) -> Vec<String> {
+        let (mut lines, mut done) = (Vec::new(), Vec::new());
+        while let Some((visit, step)) = next(plan, &lines) {
+            let name = &plan.contenders[visit.contender].name;
+            let pace = match step.pace {
+                Pace::Closed => "closed".to_owned(),
+                Pace::Open(rate) => rate.to_string(),
+            };
+            done.push(format!("{} {name} {} {pace}", visit.round, step.scenario));
+            let (rate, p99_ms) = answer(name, step);
+            lines.push(attempt(name, visit.round, step, rate, p99_ms));
+        }
+        done
+    }
+
+    fn next(plan: &Plan, lines: &[Line]) -> Option<(Visit, Step)> {
+        let schedule = Schedule { plan, lines };
+        let visit = schedule.next_visit()?;
+        Some((visit, schedule.next_step(visit)?))
+    }
+
+    #[test]
+    fn each_round_begins_with_another_contender() {
+        let plan = plan(&["a", "b", "c"], &[Scenario::Info], &[]);
+        let expected = [
+            "1 a info closed",
+            "1 b info closed",
+            "1 c info closed",
+            "2 b info closed",
+            "2 c info closed",
+            "2 a info closed",
+        ];
+        assert_eq!(done(&plan, |_, _| (1000, 1.0)), expected);
+    }
+
+    #[test]
+    fn what_is_written_down_is_not_done_again() {
+        let plan = plan(&["a", "b"], &[Scenario::Info, Scenario::Movies], &[]);
+        let lines = [start("a", 1, &[]), attempt("a", 1, INFO, 1000, 1.0)];
+        let (visit, step) = next(&plan, &lines).unwrap();
+        assert_eq!((visit.round, visit.contender), (1, 0));
+        assert_eq!(step.scenario, Scenario::Movies);
+    }
+
+    #[test]
+    fn a_contender_that_fails_is_not_measured_in_that_round() {
+        let plan = plan(&["a", "b"], &[Scenario::Info], &[Rate::Fixed(10.0)]);
+        let mut lines = vec![
+            start("a", 1, &["info/value"]),
+            attempt("b", 1, INFO, 1000, 1.0),
+            attempt("b", 2, INFO, 1000, 1.0),
+        ];
+        let (visit, _) = next(&plan, &lines).unwrap();
+        assert_eq!((visit.round, visit.contender), (2, 0));
+        lines.push(Line::Failure(Failure {
+            contender: "a".to_owned(),
+            round: 2,
+            error: "does not start".to_owned(),
+        }));
+        // The open loops have no use for it.
+        let (visit, step) = next(&plan, &lines).unwrap();
+        assert_eq!((visit.round, visit.contender, step), (3, 1, open(10.0)));
+        lines.push(attempt("b", 3, open(10.0), 10, 1.0));
+        assert_eq!(next(&plan, &lines), None);
+    }
+
+    #[test]
+    fn a_start_that_went_well_after_one_that_did_not_counts() {
+        let plan = plan(&["a"], &[Scenario::Info], &[]);
+        let lines = [start("a", 1, &["info/value"]), start("a", 1, &[])];
+        let (visit, _) = next(&plan, &lines).unwrap();
+        assert_eq!((visit.round, visit.contender), (1, 0));
+    }
+
+    #[test]
+    fn shares_are_of_the_slowest_and_the_same_for_everyone_but_the_limit() {
+        let rates = [Rate::PercentOfSlowest(25.0), Rate::Fixed(7.0)];
+        let plan = plan(&["limit", "a", "b"], &[Scenario::Info], &rates);
+        let done = done(&plan, |name, step| match (name, step.pace) {
+            ("limit", _) => (10, 1.0),
+            ("a", Pace::Closed) => (1000, 1.0),
+            _ => (4000, 1.0),
+        });
+        // The third round begins with the third contender.
+        let expected = ["3 b info 250", "3 b info 7", "3 a info 250", "3 a info 7"];
+        assert_eq!(done[6..], expected);
+    }
+
+    #[test]
+    fn a_sweep_doubles_until_the_knee() {
+        let plan = plan(&["a"], &[Scenario::Info], &[Rate::Sweep]);
+        let cannot_keep_up = done(&plan, |_, step| match step.pace {
+            Pace::Closed => (1000, 1.0),
+            Pace::Open(rate) => ((rate as u64).min(900), 1.0),
+        });
+        let expected = ["3 a info 250", "3 a info 500", "3 a info 1000"];
+        assert_eq!(cannot_keep_up[2..], expected);
+        let slows_down = done(&plan, |_, step| match step.pace {
+            Pace::Closed => (1000, 1.0),
+            Pace::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
+        });
+        assert_eq!(slows_down[2..], ["3 a info 250", "3 a info 500"]);
+    }
+
+    #[test]
+    fn a_rate_that_several_ask_for_is_measured_once() {
+        let rates = [Rate::PercentOfSlowest(25.0), Rate::Sweep];
+        let plan = plan(&["a"], &[Scenario::Info], &rates);
+        let done = done(&plan, |_, _| (1000, 1.0));
+        let expected = ["3 a info 250", "3 a info 500", "3 a info 1000", "3 a info 2000"];
+        assert_eq!(done[2..], expected);
+    }
+
+    #[test]
+    fn what_is_left_takes_less_time_than_all() {
+        let plan = plan(&["a", "b"], &[Scenario::Info], &[]);
+        let estimate = |lines: &[Line]| Schedule { plan: &plan, lines }.estimate();
+        // Four visits of 9 s with an attempt of 12.4 s each.
+        assert_eq!(estimate(&[]), Duration::from_millis(4 * (9_000 + 12_400)));
+        let lines = [attempt("a", 1, INFO, 1000, 1.0)];
+        assert_eq!(estimate(&lines), Duration::from_millis(3 * (9_000 + 12_400)));
+    }
+}

@@ -97,50 +97,15 @@ pub fn doubts(attempt: &Attempt, plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::record::{Measured, Truth, Usage};
-    use crate::bench::scenario::Scenario;
+    use crate::bench::record::Usage;
+    use crate::bench::sample;
 
     fn plan() -> Plan {
-        Plan {
-            contenders: Vec::new(),
-            scenarios: Scenario::ALL.to_vec(),
-            rounds: 3,
-            duration_secs: 10.0,
-            warmup_secs: 1.0,
-            connections: 100,
-            workers: 1,
-            contender_cpus: vec![0],
-            other_cpus: vec![1],
-            engine: "own".to_owned(),
-            upstream_delay_ms: 0.0,
-            rates: Vec::new(),
-        }
+        sample::plan(&["axum"])
     }
 
-    /// Ten seconds with nobody at the limit, at 10,000 requests per second.
     fn attempt() -> Attempt {
-        let mut attempt = Attempt {
-            contender: "axum".to_owned(),
-            scenario: Scenario::Catalog,
-            round: 1,
-            pace: Pace::Closed,
-            started_at: String::new(),
-            measured: Measured {
-                seconds: 10.0,
-                requests: 100_000,
-                answers_in_all: 110_000,
-                ..Measured::default()
-            },
-            truth: Truth {
-                contender_cpus_idle: 0.5,
-                other_cpus_idle: 0.5,
-                ..Truth::default()
-            },
-            verdict: Verdict::Waiting,
-            doubts: Vec::new(),
-        };
-        attempt.measured.latency.mean_ms = 10.0;
-        attempt
+        sample::attempt("axum")
     }
 
     fn used(cpu_secs: f64) -> Usage {

@@ -1,0 +1,452 @@
+//! `harness bench`: what is measured, with what, and where the results go.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, bail, ensure};
+use clap::{Args, Parser};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::bench::engine::{Engine, K6, Own, Wrk};
+use crate::bench::log::Log;
+use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
+use crate::bench::run::{Bench, now};
+use crate::bench::scenario::Scenario;
+use crate::bench::schedule::Schedule;
+use crate::bench::{platform, report};
+use crate::contender::{self, Contender, FILE};
+use crate::cpus::Cpus;
+use crate::guide::{print, table};
+use crate::interrupt::Interrupt;
+use crate::postgres::obtain;
+
+/// Where reports go if no folder is named.
+const REPORTS: &str = "reports";
+
+/// With `--quick`: enough to see that all works and who is about where.
+const QUICK_DURATION: Duration = Duration::from_secs(2);
+
+/// With `--quick`.
+const QUICK_WARMUP: Duration = Duration::from_millis(500);
+
+/// Options of `harness bench`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct BenchOptions {
+    /// Contenders of contenders.toml, or of --api-benchmarks [default: all there are]
+    names: Vec<String>,
+    /// Scenarios to measure
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Scenario::ALL)]
+    scenarios: Vec<Scenario>,
+    /// How often each contender is started and measured; 0 for open loops at fixed rates only
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Measured time of each attempt
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    duration: Duration,
+    /// Load before the measured time
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "2s")]
+    warmup: Duration,
+    /// Connections of the load
+    #[arg(long, default_value_t = 100, value_parser = positive)]
+    connections: usize,
+    /// Workers of each contender
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    workers: usize,
+    /// Processors of the contender, and of everything else, such as 0/1 or 0-1/2-7 [default: the
+    /// first and the others]
+    #[arg(long, value_name = "CONTENDER/OTHERS")]
+    cpus: Option<Split>,
+    /// What makes the load
+    #[arg(long, default_value = "own")]
+    engine: EngineName,
+    /// Open loops after the rounds: requests per second, per cent of the slowest server-bound
+    /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
+    #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
+    rate: Vec<Rate>,
+    /// Time that the upstream holds back every call
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    upstream_delay: Duration,
+    /// Folder for the results [default: reports/<date>-<host>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in this folder, as it was asked for
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    resume: Option<PathBuf>,
+    /// Short attempts: 2 s after half a second
+    #[arg(long, conflicts_with_all = ["duration", "warmup"])]
+    quick: bool,
+    /// Print what would be measured, and how long it takes
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+    /// File that lists the contenders
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    contenders: PathBuf,
+    /// Checkout of the public harness, whose contenders are offered too
+    #[arg(long, value_name = "DIR")]
+    api_benchmarks: Option<PathBuf>,
+    /// Start contenders in containers: all, or these
+    #[arg(long, value_name = "NAMES", num_args = 0..=1, require_equals = true,
+          default_missing_value = "", value_delimiter = ',')]
+    containers: Option<Vec<String>>,
+}
+
+/// The command line that is written down with a run, and read again when it is resumed.
+#[derive(Debug, Parser)]
+#[command(name = "harness")]
+struct Recorded {
+    #[command(subcommand)]
+    command: RecordedCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RecordedCommand {
+    Bench(Box<BenchOptions>),
+}
+
+/// Engines by their names.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum EngineName {
+    /// The harness's own: closed and open loops, every answer checked.
+    Own,
+    /// Grafana k6: closed and open loops, core checks.
+    K6,
+    /// wrk: closed loops, statuses only.
+    Wrk,
+}
+
+impl EngineName {
+    fn engine(self) -> Box<dyn Engine> {
+        match self {
+            Self::Own => Box::new(Own),
+            Self::K6 => Box::new(K6::default()),
+            Self::Wrk => Box::new(Wrk::default()),
+        }
+    }
+}
+
+/// Processors of the contender, and of everything else.
+#[derive(Clone, Debug)]
+struct Split {
+    contender: Cpus,
+    others: Cpus,
+}
+
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('/');
+        let (contender, others) = parts.with_context(|| format!("{text} has no /"))?;
+        Ok(Self {
+            contender: contender.parse()?,
+            others: others.parse()?,
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    let duration = humantime::parse_duration(text)?;
+    ensure!(!duration.is_zero(), "nothing can be measured in no time");
+    Ok(duration)
+}
+
+fn positive(text: &str) -> Result<usize> {
+    let number = text.parse()?;
+    ensure!(number > 0, "must be at least 1");
+    Ok(number)
+}
+
+fn rate(text: &str) -> Result<Rate> {
+    let number = |text: &str| -> Result<f64> {
+        let number: f64 = text.parse().with_context(|| format!("{text:?} is no rate"))?;
+        ensure!(number.is_finite() && number > 0.0, "a rate is above 0");
+        Ok(number)
+    };
+    Ok(match text.strip_suffix('%') {
+        _ if text == "sweep" => Rate::Sweep,
+        Some(percent) => Rate::PercentOfSlowest(number(percent)?),
+        None => Rate::Fixed(number(text)?),
+    })
+}
+
+/// Runs the command; false if a contender failed its check or could not be measured.
+pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
+    if let Some(folder) = &options.resume {
+        let mut log = Log::resume(folder)?;
+        let recorded = Recorded::try_parse_from(&log.run().command)
+            .context("reading the recorded command line")?;
+        let RecordedCommand::Bench(options) = recorded.command;
+        let contenders = options.chosen()?;
+        log.append(Line::Resumed { at: now() })?;
+        return options.measure(folder, contenders, &mut log);
+    }
+    let contenders = options.chosen()?;
+    let split = options.split()?;
+    let plan = options.plan(&contenders, &split);
+    if options.dry_run {
+        print(described(&plan));
+        return Ok(true);
+    }
+    let engine = options.engine.engine();
+    let versions = platform::versions(
+        engine.name(),
+        &engine.version()?,
+        &obtain::shared_server(&Interrupt::never())?.version,
+    );
+    let run = Run {
+        schema: SCHEMA,
+        started_at: now(),
+        command: command_line(),
+        commit: platform::commit(),
+        machine: platform::machine(),
+        versions,
+        plan,
+    };
+    let folder = options.folder(&run)?;
+    let mut log = Log::begin(&folder, run)?;
+    options.measure(&folder, contenders, &mut log)
+}
+
+impl BenchOptions {
+    /// The contenders that are named, or all there are.
+    fn chosen(&self) -> Result<Vec<Contender>> {
+        contender::choose(
+            &self.names,
+            self.names.is_empty(),
+            &self.contenders,
+            self.api_benchmarks.as_deref(),
+            None,
+        )
+    }
+
+    fn split(&self) -> Result<Split> {
+        if let Some(split) = &self.cpus {
+            return Ok(split.clone());
+        }
+        let (contender, others) = Cpus::available()?.split();
+        Ok(Split { contender, others })
+    }
+
+    fn plan(&self, contenders: &[Contender], split: &Split) -> Plan {
+        let planned = contenders.iter().map(|contender| Planned {
+            name: contender.name.clone(),
+            made_of: contender.made_of.clone(),
+            is_limit: contender.is_limit,
+            in_container: self.in_container(contender),
+            deviations: contender.deviations.clone(),
+        });
+        let (duration, warmup) = match self.quick {
+            true => (QUICK_DURATION, QUICK_WARMUP),
+            false => (self.duration, self.warmup),
+        };
+        let mut scenarios = self.scenarios.clone();
+        scenarios.sort();
+        scenarios.dedup();
+        Plan {
+            contenders: planned.collect(),
+            scenarios,
+            rounds: self.rounds,
+            duration_secs: duration.as_secs_f64(),
+            warmup_secs: warmup.as_secs_f64(),
+            connections: self.connections,
+            workers: self.workers,
+            contender_cpus: split.contender.numbers().to_vec(),
+            other_cpus: split.others.numbers().to_vec(),
+            engine: self.engine.engine().name().to_owned(),
+            upstream_delay_ms: self.upstream_delay.as_secs_f64() * 1e3,
+            rates: self.rate.clone(),
+        }
+    }
+
+    fn in_container(&self, contender: &Contender) -> bool {
+        match &self.containers {
+            None => contender.native.is_none(),
+            Some(names) => names.iter().any(|name| name.is_empty() || *name == contender.name),
+        }
+    }
+
+    /// Where the results go: a folder that holds no run yet.
+    fn folder(&self, run: &Run) -> Result<PathBuf> {
+        if let Some(folder) = &self.out {
+            return Ok(folder.clone());
+        }
+        let date = run.started_at.split('T').next().unwrap_or_default();
+        let name = format!("{date}-{}", run.machine.host);
+        let numbered = (2..1000).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.clone())
+            .chain(numbered)
+            .map(|name| Path::new(REPORTS).join(name))
+            .find(|folder| !folder.exists());
+        free.with_context(|| format!("{REPORTS} is full of runs of {date}: name a folder with --out"))
+    }
+
+    /// Measures what is left, and writes the report.
+    fn measure(&self, folder: &Path, contenders: Vec<Contender>, log: &mut Log) -> Result<bool> {
+        let plan = log.run().plan.clone();
+        let planned = plan.contenders.iter().map(|planned| &planned.name);
+        ensure!(
+            planned.eq(contenders.iter().map(|contender| &contender.name)),
+            "the contenders are no longer those of the run in {}",
+            folder.display()
+        );
+        let interrupt = Interrupt::by_signal()?;
+        let split = self.split()?;
+        let limit = contender::read(&self.contenders)?
+            .into_iter()
+            .find(|contender| contender.is_limit);
+        let mut contenders = contenders;
+        for contender in contenders.iter_mut().filter(|contender| !self.in_container(contender)) {
+            contender.build(&interrupt)?;
+        }
+        let mut limit = limit;
+        if let Some(limit) = &mut limit {
+            limit.build(&interrupt)?;
+        }
+        split.others.pin()?;
+        let engine = self.engine.engine();
+        let bar = bar()?;
+        let bench = Bench {
+            contenders: &contenders,
+            limit: limit.as_ref(),
+            engine: &*engine,
+            cpus: &split.contender,
+            interrupt: &interrupt,
+            progress: &|schedule, what| show(&bar, schedule, what),
+        };
+        let done = bench.run(log);
+        bar.finish_and_clear();
+        if let Err(error) = done {
+            let kept = Schedule {
+                plan: &plan,
+                lines: log.lines(),
+            };
+            return Err(error.context(format!(
+                "{} attempts are kept: go on with `harness bench --resume {}`",
+                kept.done(),
+                folder.display()
+            )));
+        }
+        let results = report::write(folder)?;
+        if self.json {
+            print(serde_json::to_string_pretty(&results.cells()).context("writing JSON")?);
+        } else {
+            print(report::summary(&results, terminal_width()));
+            print(format_args!("\n{}", folder.join(report::HTML).display()));
+        }
+        let all_measured = !log.lines().iter().any(|line| match line {
+            Line::Failure(_) => true,
+            Line::Start(start) => !start.failed.is_empty(),
+            _ => false,
+        });
+        Ok(all_measured)
+    }
+}
+
+/// The command line as it is written down: without the folder of the executable.
+fn command_line() -> Vec<String> {
+    let words = std::env::args().skip(1);
+    std::iter::once("harness".to_owned()).chain(words).collect()
+}
+
+/// A line of progress on a terminal; none elsewhere.
+fn bar() -> Result<ProgressBar> {
+    let bar = ProgressBar::new(0);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
+    bar.set_style(style.context("the form of the progress")?);
+    bar.enable_steady_tick(Duration::from_secs(1));
+    Ok(bar)
+}
+
+fn show(bar: &ProgressBar, schedule: &Schedule<'_>, what: &str) {
+    bar.set_length((schedule.closed_attempts() + schedule.open_attempts()) as u64);
+    bar.set_position(schedule.done() as u64);
+    bar.set_prefix(rounded(schedule.estimate()));
+    bar.set_message(what.to_owned());
+}
+
+/// To the second below ten minutes, to the minute above.
+fn rounded(time: Duration) -> String {
+    let unit = if time < Duration::from_secs(600) { 1 } else { 60 };
+    humantime::format_duration(Duration::from_secs(time.as_secs() / unit * unit)).to_string()
+}
+
+/// What a plan is, for `--dry-run`.
+fn described(plan: &Plan) -> String {
+    let schedule = Schedule { plan, lines: &[] };
+    let contenders = plan.contenders.iter().map(|planned| {
+        let kind = match (planned.is_limit, planned.in_container) {
+            (true, _) => "the limit, no contender",
+            (false, true) => "in a container",
+            (false, false) => "native",
+        };
+        [planned.name.clone(), planned.made_of.clone(), kind.to_owned()]
+    });
+    let mut text = table(["CONTENDER", "MADE OF", "RUNS"], contenders);
+    let names: Vec<_> = plan.scenarios.iter().map(|scenario| scenario.name()).collect();
+    let _ = write!(
+        text,
+        "\n\n{} rounds of {}: {} s each after {} s, {} connections, engine {}\n\
+         contender on processor {:?}, everything else on {:?}\n\
+         {} attempts in closed loop, about {} in open loop: about {}",
+        plan.rounds,
+        names.join(", "),
+        plan.duration_secs,
+        plan.warmup_secs,
+        plan.connections,
+        plan.engine,
+        plan.contender_cpus,
+        plan.other_cpus,
+        schedule.closed_attempts(),
+        schedule.open_attempts(),
+        rounded(schedule.estimate())
+    );
+    text
+}
+
+/// Columns of the terminal; of a page where there is none.
+fn terminal_width() -> u16 {
+    const PAGE: u16 = 100;
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.map_or(PAGE, |size| if size.ws_col > 0 { size.ws_col } else { PAGE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_numbers_shares_or_a_sweep() {
+        assert_eq!(rate("5000").unwrap(), Rate::Fixed(5000.0));
+        assert_eq!(rate("25%").unwrap(), Rate::PercentOfSlowest(25.0));
+        assert_eq!(rate("sweep").unwrap(), Rate::Sweep);
+        for wrong in ["", "0", "-1", "inf", "%", "fast"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn processors_are_the_contender_s_and_the_others() {
+        let split: Split = "0-1/2,3".parse().unwrap();
+        assert_eq!(split.contender.numbers(), [0, 1]);
+        assert_eq!(split.others.numbers(), [2, 3]);
+        assert!("0".parse::<Split>().is_err());
+    }
+
+    #[test]
+    fn a_recorded_command_line_is_read_again() {
+        let words = ["harness", "bench", "axum", "--rate", "25%,sweep", "--quick"];
+        let RecordedCommand::Bench(options) = Recorded::try_parse_from(words).unwrap().command;
+        assert_eq!(options.names, ["axum"]);
+        assert_eq!(options.rate, [Rate::PercentOfSlowest(25.0), Rate::Sweep]);
+        assert!(options.quick);
+    }
+}
