@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn a_run_is_taken_up_with_all_its_lines() {
         let folder = tempdir().unwrap();
-        Log::begin(folder.path(), run()).unwrap().append(end()).unwrap();
+        Log::begin(folder.path(), run())
+            .unwrap()
+            .append(end())
+            .unwrap();
         let log = Log::resume(folder.path()).unwrap();
         assert_eq!(log.lines(), [Line::Run(Box::new(run())), end()]);
         assert_eq!(log.run(), &run());

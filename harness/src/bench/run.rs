@@ -13,9 +13,7 @@ use super::engine::{Engine, Load};
 use super::input::{self, Input};
 use super::log::Log;
 use super::party::Party;
-use super::record::{
-    Attempt, Failed, Failure, Line, Measured, Pace, Plan, Start, Truth, Verdict,
-};
+use super::record::{Attempt, Failed, Failure, Line, Measured, Pace, Plan, Start, Truth, Verdict};
 use super::scenario::Scenario;
 use super::schedule::{Schedule, Step, Visit};
 use super::verdict::{doubts, verdict};
@@ -60,10 +58,15 @@ impl Bench<'_> {
     pub(crate) fn run(&self, log: &mut Log) -> Result<()> {
         let plan = log.run().plan.clone();
         if let Some(limit) = self.limit
-            && !log.lines().iter().any(|line| matches!(line, Line::Calibration(_)))
+            && !log
+                .lines()
+                .iter()
+                .any(|line| matches!(line, Line::Calibration(_)))
         {
             self.tell(&plan, log, "calibrating the engine");
-            let attempt = self.calibrate(limit, &plan).context("calibrating the engine")?;
+            let attempt = self
+                .calibrate(limit, &plan)
+                .context("calibrating the engine")?;
             log.append(Line::Calibration(Box::new(attempt)))?;
         }
         while let Some(visit) = schedule(&plan, log).next_visit() {
@@ -132,7 +135,10 @@ impl Bench<'_> {
             cpus: Some(self.cpus.clone()),
         };
         let begun = Instant::now();
-        let planned = plan.contenders.iter().find(|planned| planned.name == contender.name);
+        let planned = plan
+            .contenders
+            .iter()
+            .find(|planned| planned.name == contender.name);
         let in_container = planned.is_some_and(|planned| planned.in_container);
         let running = contender.start(in_container, &surroundings, self.interrupt)?;
         let ready = begun.elapsed();
@@ -156,11 +162,7 @@ impl Bench<'_> {
 
     /// How many checks of level `work` the contender passes, and which it fails; the limit is asked
     /// nothing.
-    fn check(
-        &self,
-        contender: &Contender,
-        subject: &Arc<Subject>,
-    ) -> Result<(usize, Vec<Failed>)> {
+    fn check(&self, contender: &Contender, subject: &Arc<Subject>) -> Result<(usize, Vec<Failed>)> {
         let (mut passed, mut failed) = (0, Vec::new());
         if contender.is_limit {
             return Ok((passed, failed));
@@ -198,7 +200,11 @@ impl Bench<'_> {
             scenario: Scenario::Info,
             pace: Pace::Closed,
         };
-        let inputs = input::fixture(step.scenario, stage.running.address, &stage.subject.secrets.jwt_secret);
+        let inputs = input::fixture(
+            step.scenario,
+            stage.running.address,
+            &stage.subject.secrets.jwt_secret,
+        );
         stage.attempt(self, limit, 0, step, &inputs, plan)
     }
 }
@@ -240,8 +246,17 @@ impl Stage {
             };
             bench.tell(plan, log, &format!("{who}: {}{pace}", step.scenario));
             let inputs = match contender.is_limit {
-                true => input::fixture(step.scenario, self.running.address, &subject.secrets.jwt_secret),
-                false => input::inputs(step.scenario, self.running.address, &users, &subject.secrets.jwt_secret),
+                true => input::fixture(
+                    step.scenario,
+                    self.running.address,
+                    &subject.secrets.jwt_secret,
+                ),
+                false => input::inputs(
+                    step.scenario,
+                    self.running.address,
+                    &users,
+                    &subject.secrets.jwt_secret,
+                ),
             };
             let attempt = self.attempt(bench, contender, visit.round, step, &inputs, plan)?;
             self.running.must_run()?;
@@ -297,7 +312,9 @@ impl Stage {
             let in_hand = (in_hand_after - in_hand).as_secs_f64();
             truth.upstream_in_flight = Some(in_hand / begun.elapsed().as_secs_f64());
         }
-        Ok(judged(contender, round, step, started_at, measured, truth, plan))
+        Ok(judged(
+            contender, round, step, started_at, measured, truth, plan,
+        ))
     }
 }
 

@@ -94,7 +94,11 @@ impl Schedule<'_> {
             // Doubled from a quarter: a typical field lies within a factor of eight.
             Rate::Sweep => 5,
         });
-        let contenders = self.plan.contenders.iter().filter(|planned| !planned.is_limit);
+        let contenders = self
+            .plan
+            .contenders
+            .iter()
+            .filter(|planned| !planned.is_limit);
         contenders.count() * self.plan.scenarios.len() * rates.sum::<usize>()
     }
 
@@ -233,7 +237,11 @@ impl Schedule<'_> {
             median(&rates)
         };
         let slowest = |is_server_bound: bool| {
-            let contenders = self.plan.contenders.iter().filter(|planned| !planned.is_limit);
+            let contenders = self
+                .plan
+                .contenders
+                .iter()
+                .filter(|planned| !planned.is_limit);
             contenders
                 .filter_map(|planned| rate(&planned.name, is_server_bound))
                 .min_by(f64::total_cmp)
@@ -408,7 +416,12 @@ mod tests {
         let rates = [Rate::PercentOfSlowest(25.0), Rate::Sweep];
         let plan = plan(&["a"], &[Scenario::Info], &rates);
         let done = done(&plan, |_, _| (1000, 1.0));
-        let expected = ["3 a info 250", "3 a info 500", "3 a info 1000", "3 a info 2000"];
+        let expected = [
+            "3 a info 250",
+            "3 a info 500",
+            "3 a info 1000",
+            "3 a info 2000",
+        ];
         assert_eq!(done[2..], expected);
     }
 
@@ -419,6 +432,9 @@ mod tests {
         // Four visits of 9 s with an attempt of 12.4 s each.
         assert_eq!(estimate(&[]), Duration::from_millis(4 * (9_000 + 12_400)));
         let lines = [attempt("a", 1, INFO, 1000, 1.0)];
-        assert_eq!(estimate(&lines), Duration::from_millis(3 * (9_000 + 12_400)));
+        assert_eq!(
+            estimate(&lines),
+            Duration::from_millis(3 * (9_000 + 12_400))
+        );
     }
 }

@@ -28,7 +28,8 @@ const SERVED_MAX: f64 = 0.005;
 /// environment).
 const POOL: f64 = 64.0;
 
-/// Who was at the limit. What makes a figure worthless comes first.
+/// Who was at the limit. What somebody is seen to have used comes first: no noise can make up for
+/// it. What only follows from processors that were busy is told from noise.
 #[must_use]
 pub fn verdict(attempt: &Attempt, plan: &Plan) -> Verdict {
     let truth = &attempt.truth;
@@ -36,33 +37,46 @@ pub fn verdict(attempt: &Attempt, plan: &Plan) -> Verdict {
     if attempt.measured.error_count() > 0 || attempt.measured.requests == 0 {
         return Verdict::Errors;
     }
-    if truth.steal > STEAL_MAX || truth.foreign > FOREIGN_MAX {
-        return Verdict::Noisy;
-    }
-    let budget = seconds * plan.contender_cpus.len() as f64;
-    // The kernel's interrupts for the contender's sockets are charged to nobody.
-    if truth.contender.cpu_secs >= FULL * budget || truth.contender_cpus_idle <= 1.0 - FULL {
+    let others = [
+        (
+            Verdict::GeneratorBound,
+            truth.generator.cpu_secs,
+            plan.generator_threads() as f64,
+        ),
+        (
+            Verdict::UpstreamBound,
+            truth.upstream.cpu_secs,
+            UPSTREAM_THREADS,
+        ),
+        (
+            Verdict::DatabaseBound,
+            truth.postgres.cpu_secs,
+            plan.other_cpus.len() as f64,
+        ),
+    ];
+    if truth.contender.cpu_secs >= FULL * seconds * plan.contender_cpus.len() as f64 {
         return Verdict::ServerBound;
     }
-    let others = [
-        (truth.generator.cpu_secs, Verdict::GeneratorBound),
-        (truth.upstream.cpu_secs, Verdict::UpstreamBound),
-        (truth.postgres.cpu_secs, Verdict::DatabaseBound),
-    ];
-    if truth.other_cpus_idle <= 1.0 - FULL {
-        // They share their processors: who takes most of them is who has too few.
-        let most = others.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
-        return most.map_or(Verdict::Waiting, |(_, verdict)| verdict);
-    }
-    if truth.upstream.cpu_secs >= FULL * seconds * UPSTREAM_THREADS {
-        return Verdict::UpstreamBound;
+    for (verdict, cpu_secs, cpus) in others {
+        if cpu_secs >= FULL * seconds * cpus {
+            return verdict;
+        }
     }
     let on_their_way = POOL.min(plan.connections as f64);
     if truth.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
         return Verdict::UpstreamBound;
     }
-    if truth.generator.cpu_secs >= FULL * seconds * plan.generator_threads() as f64 {
-        return Verdict::GeneratorBound;
+    if truth.steal > STEAL_MAX || truth.foreign > FOREIGN_MAX {
+        return Verdict::Noisy;
+    }
+    // The kernel's interrupts for the contender's sockets are charged to nobody.
+    if truth.contender_cpus_idle <= 1.0 - FULL {
+        return Verdict::ServerBound;
+    }
+    if truth.other_cpus_idle <= 1.0 - FULL {
+        // They share their processors: who takes most of them is who has too few.
+        let most = others.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        return most.map_or(Verdict::Waiting, |(verdict, ..)| verdict);
     }
     Verdict::Waiting
 }
@@ -158,16 +172,26 @@ mod tests {
     }
 
     #[test]
-    fn noise_and_errors_come_before_all_else() {
-        let stolen = with(|attempt| {
-            attempt.truth.contender = used(10.0);
-            attempt.truth.steal = 0.03;
-        });
+    fn noise_is_told_from_what_follows_from_busy_processors_only() {
+        let stolen = with(|attempt| attempt.truth.steal = 0.03);
         assert_eq!(stolen, Verdict::Noisy);
-        let foreign = with(|attempt| attempt.truth.foreign = 0.06);
+        let foreign = with(|attempt| {
+            attempt.truth.foreign = 0.06;
+            attempt.truth.contender_cpus_idle = 0.0;
+            attempt.truth.other_cpus_idle = 0.0;
+        });
         assert_eq!(foreign, Verdict::Noisy);
+        let full_all_the_same = with(|attempt| {
+            attempt.truth.foreign = 0.06;
+            attempt.truth.contender = used(9.6);
+        });
+        assert_eq!(full_all_the_same, Verdict::ServerBound);
+    }
+
+    #[test]
+    fn one_wrong_answer_is_an_error_whoever_was_at_the_limit() {
         let wrong = with(|attempt| {
-            attempt.truth.steal = 0.03;
+            attempt.truth.contender = used(10.0);
             attempt.measured.errors.insert("status 503".to_owned(), 1);
         });
         assert_eq!(wrong, Verdict::Errors);
