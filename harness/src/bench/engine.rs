@@ -1,5 +1,7 @@
 //! Engines: what makes the load and takes the time.
 
+pub mod own;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use super::input::Input;
 use super::record::{Measured, Pace};
 use super::scenario::Scenario;
 use super::watch::Watch;
+use crate::interrupt::Interrupt;
 
 /// A load to make.
 #[derive(Clone, Copy, Debug)]
@@ -49,4 +52,13 @@ pub trait Engine {
     /// The load could not be made, or the process was asked to end. Wrong and missing answers are
     /// no error but part of what was measured.
     fn run(&self, load: &Load<'_>, watch: &mut Watch<'_>) -> Result<Measured>;
+}
+
+/// Makes a load with an engine and nobody looking on.
+///
+/// # Errors
+/// As [`Engine::run`].
+pub fn measure(engine: &dyn Engine, load: &Load<'_>) -> Result<Measured> {
+    let never = Interrupt::never();
+    engine.run(load, &mut Watch::nobody(&never))
 }

@@ -6,6 +6,7 @@
 mod check;
 mod contract;
 mod crash;
+mod engine;
 mod hollow;
 mod lifecycle;
 mod refusal;
