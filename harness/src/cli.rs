@@ -1,6 +1,7 @@
 //! The commands of `harness` and their options.
 
 mod check;
+mod prepare;
 
 use std::env;
 use std::process::ExitCode;
@@ -57,6 +58,10 @@ enum Command {
     ///
     /// Exit code 0 if it passes, 1 if it does not, 2 if it could not be checked.
     Check(Box<check::CheckOptions>),
+    /// Build contenders ahead: those of contenders.toml, of a checkout of the public harness, or both
+    ///
+    /// What is built already is left alone. Exit code 0 if all are ready, 2 if not.
+    Prepare(prepare::PrepareOptions),
     /// Print the contract: the OpenAPI document, the table of checks, or both
     Contract {
         /// One of them only
@@ -131,6 +136,7 @@ pub fn run() -> ExitCode {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },
+        Command::Prepare(options) => prepare::prepare(&options),
         Command::Contract { part } => {
             print_contract(part);
             Ok(())

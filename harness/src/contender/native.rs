@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::stderr;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::Native;
+use super::{Build, Native};
 use crate::account::Account;
 use crate::daemon::Daemon;
+use crate::interrupt::Interrupt;
 use crate::program::Program;
 use crate::watchdog::Watchdog;
 
@@ -38,15 +41,15 @@ impl Process {
     ///
     /// # Errors
     /// The build fails, or there is no shell.
-    pub(super) fn start(how: &Native, environment: &BTreeMap<String, String>) -> Result<Self> {
+    pub(super) fn start(
+        how: &Native,
+        environment: &BTreeMap<String, String>,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         if let Some(build) = &how.build {
-            run(build, how)?;
+            eprintln!("$ {build}");
         }
-        ensure!(
-            how.folder.is_dir(),
-            "there is no folder {} to start it in",
-            how.folder.display()
-        );
+        Build::start(how, stderr().as_fd().try_clone_to_owned()?)?.wait(interrupt, || {})?;
         let folder = tempfile::Builder::new()
             .prefix("suite-contender-")
             .tempdir()
@@ -105,17 +108,4 @@ impl Drop for Process {
         let _ = self.child.wait();
         self.watchdog.rest();
     }
-}
-
-/// Runs the command line that builds a contender; what it says goes to standard error.
-fn run(build: &str, how: &Native) -> Result<()> {
-    eprintln!("$ {build}");
-    let status = Command::new("/bin/sh")
-        .args(["-c", &format!("{{ {build}\n}} >&2")])
-        .current_dir(&how.folder)
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("building in {}", how.folder.display()))?;
-    ensure!(status.success(), "`{build}` failed ({status})");
-    Ok(())
 }
