@@ -12,5 +12,6 @@ pub(crate) mod run;
 mod sample;
 pub mod scenario;
 pub(crate) mod schedule;
+pub mod statistics;
 pub mod verdict;
 pub mod watch;

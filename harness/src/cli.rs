@@ -1,6 +1,8 @@
 //! The commands of `harness` and their options.
 
+mod bench;
 mod check;
+mod prepare;
 
 use std::env;
 use std::process::ExitCode;
@@ -57,6 +59,15 @@ enum Command {
     ///
     /// Exit code 0 if it passes, 1 if it does not, 2 if it could not be checked.
     Check(Box<check::CheckOptions>),
+    /// Build contenders ahead: those of contenders.toml, of a checkout of the public harness, or both
+    ///
+    /// What is built already is left alone. Exit code 0 if all are ready, 2 if not.
+    Prepare(prepare::PrepareOptions),
+    /// Measure contenders: processor time per request, requests per second, latencies
+    ///
+    /// Exit code 0 if all were measured, 1 if one failed its check or did not start, 2 if nothing
+    /// could be measured or the run was interrupted.
+    Bench(Box<bench::BenchOptions>),
     /// Print the contract: the OpenAPI document, the table of checks, or both
     Contract {
         /// One of them only
@@ -128,6 +139,11 @@ pub fn run() -> ExitCode {
         },
         Command::Logs { follow, name } => down::logs(follow, name.as_deref()),
         Command::Check(options) => match check::check(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Prepare(options) => prepare::prepare(&options),
+        Command::Bench(options) => match bench::bench(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },

@@ -1,12 +1,15 @@
 //! Contenders: what is known of each, how it is started, and where they are listed.
 
 mod api_benchmarks;
+mod build;
+mod choice;
 mod container;
 mod native;
 mod stanza;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +25,8 @@ use crate::interrupt::Interrupt;
 use crate::port::{free_port, must_be_free};
 use crate::raw::Connection;
 
-pub(crate) use api_benchmarks::{find as find_in_api_benchmarks, names as names_in_api_benchmarks};
-pub(crate) use stanza::{FILE, read};
+pub(crate) use build::Build;
+pub(crate) use choice::{Choice, Way};
 
 /// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,8 +46,6 @@ pub(crate) struct Contender {
     pub(crate) promises: Level,
     /// What it deviates from on purpose: slug or pattern, and why.
     pub(crate) deviations: BTreeMap<String, String>,
-    /// Port that it listens on, if it does not read `PORT`.
-    pub(crate) port: Option<u16>,
     /// Variables beside the contract's.
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) native: Option<Native>,
@@ -54,12 +55,18 @@ pub(crate) struct Contender {
 /// How it starts as a process of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Native {
-    /// Command line that builds it, run first.
+    /// Programs that `build` and `command` need, and how to get each.
+    pub(crate) needs: BTreeMap<String, String>,
+    /// Command line that makes what `command` needs and is not there yet, run first.
     pub(crate) build: Option<String>,
     /// Command line that starts it and stays while it runs.
     pub(crate) command: String,
     /// Folder of both.
     pub(crate) folder: PathBuf,
+    /// Folder of the file that lists it; `build` is told it.
+    pub(crate) listed_in: PathBuf,
+    /// Port that it listens on, if it does not read `PORT`.
+    pub(crate) port: Option<u16>,
 }
 
 /// How it starts in a container: as one service of these Compose files.
@@ -67,6 +74,8 @@ pub(crate) struct Native {
 pub(crate) struct Container {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) service: String,
+    /// Port that it listens on, if it does not read `PORT`.
+    pub(crate) port: Option<u16>,
 }
 
 /// What a contender is told of its surroundings.
@@ -95,6 +104,20 @@ enum Process {
 }
 
 impl Contender {
+    /// Builds it now, so that no start has to.
+    ///
+    /// # Errors
+    /// The build fails; a start will try again.
+    pub(crate) fn build_ahead(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let Some(native) = &mut self.native else {
+            return Ok(());
+        };
+        let log = std::io::stderr().as_fd().try_clone_to_owned()?;
+        Build::start(native, log)?.wait(interrupt, || {})?;
+        native.build = None;
+        Ok(())
+    }
+
     /// Starts it, as a process or in a container, and waits until it answers.
     ///
     /// # Errors
@@ -106,7 +129,12 @@ impl Contender {
         surroundings: &Surroundings,
         interrupt: &Interrupt,
     ) -> Result<Running> {
-        let port = match self.port {
+        let own_port = if in_container {
+            self.in_container()?.port
+        } else {
+            self.natively()?.port
+        };
+        let port = match own_port {
             Some(port) => {
                 must_be_free(port, PORT.name)
                     .with_context(|| format!("{} listens on a port of its own", self.name))?;
@@ -116,21 +144,15 @@ impl Contender {
         };
         let environment = self.environment(port, surroundings);
         let process = if in_container {
-            let how = self.container.as_ref();
-            let how = how.with_context(|| format!("{} says no Compose service", self.name))?;
+            let how = self.in_container()?;
             let cpus = surroundings.cpus.as_ref();
             let started = container::Process::start(how, &environment, cpus, interrupt);
             Process::Container(started?)
         } else {
-            let how = self.native.as_ref();
-            let how = how.with_context(|| {
-                format!(
-                    "{} says no command: give one by --command, or use --containers",
-                    self.name
-                )
-            })?;
+            let how = self.natively()?;
             let cpus = surroundings.cpus.as_ref();
-            Process::Native(native::Process::start(how, &environment, cpus)?)
+            let started = native::Process::start(how, &environment, cpus, interrupt);
+            Process::Native(started?)
         };
         let running = Running {
             address: (Ipv4Addr::LOCALHOST, port).into(),
@@ -138,6 +160,25 @@ impl Contender {
         };
         running.wait_until_it_answers(&self.name, interrupt)?;
         Ok(running)
+    }
+
+    /// How it starts as a process.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub(crate) fn natively(&self) -> Result<&Native> {
+        let how = self.native.as_ref();
+        how.with_context(|| {
+            format!(
+                "{} says no command: give one by --command, or use --containers",
+                self.name
+            )
+        })
+    }
+
+    fn in_container(&self) -> Result<&Container> {
+        let how = self.container.as_ref();
+        how.with_context(|| format!("{} says no Compose service", self.name))
     }
 
     /// The contract's variables, then its own.

@@ -5,7 +5,7 @@ mod expected;
 
 use std::net::SocketAddr;
 
-use schema::{Profile, fixtures, routes};
+use schema::{NewMovie, Profile, fixtures, routes};
 use serde_json::{Map, Value};
 
 pub use self::expected::Expected;
@@ -45,6 +45,24 @@ pub fn inputs(
     users: &[Profile],
     secret: &str,
 ) -> Vec<Input> {
+    made(scenario, target, users, secret, random::movie)
+}
+
+/// The one request of a scenario that k6 sends in the public harness: of the seed row's user, who
+/// posts the movie of the fixtures.
+#[must_use]
+pub fn fixture(scenario: Scenario, target: SocketAddr, secret: &str) -> Vec<Input> {
+    let users = [fixtures::profile()];
+    made(scenario, target, &users, secret, fixtures::new_movie)
+}
+
+fn made(
+    scenario: Scenario,
+    target: SocketAddr,
+    users: &[Profile],
+    secret: &str,
+    new_movie: impl Fn() -> NewMovie<'static>,
+) -> Vec<Input> {
     let request = || {
         let url = Url {
             host: target.to_string(),
@@ -74,7 +92,7 @@ pub fn inputs(
         Scenario::Movies => users
             .iter()
             .map(|user| {
-                let movie = random::movie();
+                let movie = new_movie();
                 let caller = caller(user);
                 // The headers in k6's order: sorted by name.
                 let body = random::javascript(&movie);
@@ -128,7 +146,7 @@ mod tests {
         (0..50).map(|_| random::profile()).collect()
     }
 
-    fn made(scenario: Scenario, users: &[Profile]) -> Vec<Input> {
+    fn of_users(scenario: Scenario, users: &[Profile]) -> Vec<Input> {
         inputs(
             scenario,
             SocketAddr::from(([127, 0, 0, 1], 8000)),
@@ -139,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_user_has_a_token_and_a_movie_of_its_own() {
-        let inputs = made(Scenario::Movies, &users());
+        let inputs = of_users(Scenario::Movies, &users());
         let tokens: HashSet<_> = inputs
             .iter()
             .map(|i| &i.caller.as_ref().unwrap().token)
@@ -157,7 +175,7 @@ mod tests {
     #[test]
     fn a_right_movie_is_the_one_that_was_sent_and_its_user() {
         let users = users();
-        for (input, user) in made(Scenario::Movies, &users).iter().zip(&users) {
+        for (input, user) in of_users(Scenario::Movies, &users).iter().zip(&users) {
             let mut answer: Value = serde_json::from_str(input.body.as_ref().unwrap()).unwrap();
             answer["id"] = Value::from("8f14e45f-ceea-467f-a4b4-6e4c1b5ad2b0");
             answer["user"] = serde_json::json!({"id": user.id, "name": user.name});
@@ -171,7 +189,7 @@ mod tests {
     #[test]
     fn a_right_profile_is_the_row_of_the_token() {
         let users = users();
-        let inputs = made(Scenario::UsersMe, &users);
+        let inputs = of_users(Scenario::UsersMe, &users);
         let answers = users.iter().map(|user| serde_json::to_vec(user).unwrap());
         let answers: Vec<_> = answers.collect();
         assert_eq!(inputs[3].expected.check(&answers[3]), Ok(()));
@@ -184,11 +202,11 @@ mod tests {
             (Scenario::Info, "GET /info HTTP/1.1\r\n"),
             (Scenario::Catalog, "GET /catalog HTTP/1.1\r\n"),
         ] {
-            let inputs = made(scenario, &users());
+            let inputs = of_users(scenario, &users());
             assert_eq!(inputs.len(), 1);
             assert!(inputs[0].bytes.starts_with(line.as_bytes()));
         }
-        let catalog = &made(Scenario::Catalog, &[])[0];
+        let catalog = &of_users(Scenario::Catalog, &[])[0];
         assert_eq!(
             catalog.expected.check(fixtures::PRODUCT_JSON.as_bytes()),
             Ok(())

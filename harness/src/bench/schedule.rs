@@ -66,14 +66,14 @@ impl Schedule<'_> {
             });
             return closed.into_iter().find(|step| !self.is_done(visit, *step));
         }
-        let open = |scenario: &Scenario| {
-            let rates = self.rates(visit, *scenario).into_iter();
-            rates.map(|rate| Step {
-                scenario: *scenario,
+        let open = |scenario: Scenario| {
+            let rates = self.rates(visit, scenario).into_iter();
+            rates.map(move |rate| Step {
+                scenario,
                 pace: Pace::Open(rate),
             })
         };
-        let mut steps = self.plan.scenarios.iter().flat_map(open);
+        let mut steps = self.plan.scenarios.iter().copied().flat_map(open);
         steps.find(|step| !self.is_done(visit, *step))
     }
 

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use clap::{Args, Parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::bench::engine::{Engine, K6, Own, Wrk};
+use crate::bench::engine::Engine;
+use crate::bench::engine::own::Own;
 use crate::bench::log::Log;
+use crate::bench::platform;
 use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
 use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
 use crate::bench::schedule::Schedule;
-use crate::bench::{platform, report};
-use crate::contender::{self, Contender, FILE};
+use crate::contender::{Choice, Contender, Way};
 use crate::cpus::Cpus;
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
@@ -35,8 +36,9 @@ const QUICK_WARMUP: Duration = Duration::from_millis(500);
 /// Options of `harness bench`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct BenchOptions {
-    /// Contenders of contenders.toml, or of --api-benchmarks [default: all there are]
-    names: Vec<String>,
+    /// Contenders are all there are if none is named
+    #[command(flatten)]
+    choice: Choice,
     /// Scenarios to measure
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Scenario::ALL)]
     scenarios: Vec<Scenario>,
@@ -84,12 +86,6 @@ pub(super) struct BenchOptions {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
-    /// File that lists the contenders
-    #[arg(long, value_name = "FILE", default_value = FILE)]
-    contenders: PathBuf,
-    /// Checkout of the public harness, whose contenders are offered too
-    #[arg(long, value_name = "DIR")]
-    api_benchmarks: Option<PathBuf>,
     /// Start contenders in containers: all, or these
     #[arg(long, value_name = "NAMES", num_args = 0..=1, require_equals = true,
           default_missing_value = "", value_delimiter = ',')]
@@ -124,8 +120,8 @@ impl EngineName {
     fn engine(self) -> Box<dyn Engine> {
         match self {
             Self::Own => Box::new(Own),
-            Self::K6 => Box::new(K6::default()),
-            Self::Wrk => Box::new(Wrk::default()),
+            Self::K6 => Box::new(Own),
+            Self::Wrk => Box::new(Own),
         }
     }
 }
@@ -164,7 +160,9 @@ fn positive(text: &str) -> Result<usize> {
 
 fn rate(text: &str) -> Result<Rate> {
     let number = |text: &str| -> Result<f64> {
-        let number: f64 = text.parse().with_context(|| format!("{text:?} is no rate"))?;
+        let number: f64 = text
+            .parse()
+            .with_context(|| format!("{text:?} is no rate"))?;
         ensure!(number.is_finite() && number > 0.0, "a rate is above 0");
         Ok(number)
     };
@@ -216,13 +214,12 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
 impl BenchOptions {
     /// The contenders that are named, or all there are.
     fn chosen(&self) -> Result<Vec<Contender>> {
-        contender::choose(
-            &self.names,
-            self.names.is_empty(),
-            &self.contenders,
-            self.api_benchmarks.as_deref(),
-            None,
-        )
+        let mut choice = self.choice.clone();
+        choice.all |= choice.names.is_empty();
+        choice.contenders(match &self.containers {
+            Some(names) if names.iter().all(String::is_empty) => Way::Container,
+            _ => Way::Native,
+        })
     }
 
     fn split(&self) -> Result<Split> {
@@ -267,7 +264,9 @@ impl BenchOptions {
     fn in_container(&self, contender: &Contender) -> bool {
         match &self.containers {
             None => contender.native.is_none(),
-            Some(names) => names.iter().any(|name| name.is_empty() || *name == contender.name),
+            Some(names) => names
+                .iter()
+                .any(|name| name.is_empty() || *name == contender.name),
         }
     }
 
@@ -283,11 +282,18 @@ impl BenchOptions {
             .chain(numbered)
             .map(|name| Path::new(REPORTS).join(name))
             .find(|folder| !folder.exists());
-        free.with_context(|| format!("{REPORTS} is full of runs of {date}: name a folder with --out"))
+        free.with_context(|| {
+            format!("{REPORTS} is full of runs of {date}: name a folder with --out")
+        })
     }
 
     /// Measures what is left, and writes the report.
-    fn measure(&self, folder: &Path, contenders: Vec<Contender>, log: &mut Log) -> Result<bool> {
+    fn measure(
+        &self,
+        folder: &Path,
+        mut contenders: Vec<Contender>,
+        log: &mut Log,
+    ) -> Result<bool> {
         let plan = log.run().plan.clone();
         let planned = plan.contenders.iter().map(|planned| &planned.name);
         ensure!(
@@ -297,16 +303,14 @@ impl BenchOptions {
         );
         let interrupt = Interrupt::by_signal()?;
         let split = self.split()?;
-        let limit = contender::read(&self.contenders)?
-            .into_iter()
-            .find(|contender| contender.is_limit);
-        let mut contenders = contenders;
-        for contender in contenders.iter_mut().filter(|contender| !self.in_container(contender)) {
-            contender.build(&interrupt)?;
-        }
-        let mut limit = limit;
-        if let Some(limit) = &mut limit {
-            limit.build(&interrupt)?;
+        let mut limit = self.choice.limit()?;
+        for contender in contenders.iter_mut().chain(&mut limit) {
+            let built = contender.build_ahead(&interrupt);
+            interrupt.check()?;
+            // Its starts will fail for the same reason, and the report says so.
+            if let Err(error) = built {
+                eprintln!("{}: {error:#}", contender.name);
+            }
         }
         split.others.pin()?;
         let engine = self.engine.engine();
@@ -332,13 +336,7 @@ impl BenchOptions {
                 folder.display()
             )));
         }
-        let results = report::write(folder)?;
-        if self.json {
-            print(serde_json::to_string_pretty(&results.cells()).context("writing JSON")?);
-        } else {
-            print(report::summary(&results, terminal_width()));
-            print(format_args!("\n{}", folder.join(report::HTML).display()));
-        }
+        print(folder.display());
         let all_measured = !log.lines().iter().any(|line| match line {
             Line::Failure(_) => true,
             Line::Start(start) => !start.failed.is_empty(),
@@ -360,7 +358,8 @@ fn bar() -> Result<ProgressBar> {
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    let style = ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
+    let style =
+        ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
     bar.set_style(style.context("the form of the progress")?);
     bar.enable_steady_tick(Duration::from_secs(1));
     Ok(bar)
@@ -375,7 +374,11 @@ fn show(bar: &ProgressBar, schedule: &Schedule<'_>, what: &str) {
 
 /// To the second below ten minutes, to the minute above.
 fn rounded(time: Duration) -> String {
-    let unit = if time < Duration::from_secs(600) { 1 } else { 60 };
+    let unit = if time < Duration::from_secs(600) {
+        1
+    } else {
+        60
+    };
     humantime::format_duration(Duration::from_secs(time.as_secs() / unit * unit)).to_string()
 }
 
@@ -388,10 +391,18 @@ fn described(plan: &Plan) -> String {
             (false, true) => "in a container",
             (false, false) => "native",
         };
-        [planned.name.clone(), planned.made_of.clone(), kind.to_owned()]
+        [
+            planned.name.clone(),
+            planned.made_of.clone(),
+            kind.to_owned(),
+        ]
     });
     let mut text = table(["CONTENDER", "MADE OF", "RUNS"], contenders);
-    let names: Vec<_> = plan.scenarios.iter().map(|scenario| scenario.name()).collect();
+    let names: Vec<_> = plan
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.name())
+        .collect();
     let _ = write!(
         text,
         "\n\n{} rounds of {}: {} s each after {} s, {} connections, engine {}\n\
@@ -416,7 +427,10 @@ fn described(plan: &Plan) -> String {
 fn terminal_width() -> u16 {
     const PAGE: u16 = 100;
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.map_or(PAGE, |size| if size.ws_col > 0 { size.ws_col } else { PAGE })
+    size.map_or(
+        PAGE,
+        |size| if size.ws_col > 0 { size.ws_col } else { PAGE },
+    )
 }
 
 #[cfg(test)]
@@ -445,7 +459,7 @@ mod tests {
     fn a_recorded_command_line_is_read_again() {
         let words = ["harness", "bench", "axum", "--rate", "25%,sweep", "--quick"];
         let RecordedCommand::Bench(options) = Recorded::try_parse_from(words).unwrap().command;
-        assert_eq!(options.names, ["axum"]);
+        assert_eq!(options.choice.names, ["axum"]);
         assert_eq!(options.rate, [Rate::PercentOfSlowest(25.0), Rate::Sweep]);
         assert!(options.quick);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,9 +17,7 @@ use crate::check::{
     DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
     run_watched,
 };
-use crate::contender::{
-    self, Contender, FILE, Surroundings, find_in_api_benchmarks, names_in_api_benchmarks,
-};
+use crate::contender::{Choice, Contender, Surroundings, Way};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
 use crate::postgres::TemporaryPostgres;
@@ -34,14 +32,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Options of `harness check`.
 #[derive(Args, Debug)]
 pub(super) struct CheckOptions {
-    /// Contenders of contenders.toml, or of --api-benchmarks
-    #[arg(conflicts_with_all = ["all", "url"])]
-    names: Vec<String>,
-    /// Every contender there is
-    #[arg(long, conflicts_with = "url")]
-    all: bool,
+    #[command(flatten)]
+    choice: Choice,
     /// A contender that runs already
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]
     url: Option<String>,
     /// Run the checks up to this level and require them all [default: run all, require what the
     /// contender promises]
@@ -65,12 +59,6 @@ pub(super) struct CheckOptions {
     /// Write Markdown likewise
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
     markdown: Option<PathBuf>,
-    /// File that lists the contenders
-    #[arg(long, value_name = "FILE", default_value = FILE)]
-    contenders: PathBuf,
-    /// Checkout of the public harness, whose contenders are offered by their Compose files
-    #[arg(long, value_name = "DIR")]
-    api_benchmarks: Option<PathBuf>,
     /// Command line that starts the contender natively instead; it listens on $PORT
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
     command: Option<String>,
@@ -98,7 +86,20 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     let reports = match &options.url {
         Some(url) => vec![options.check_url(url, &interrupt)?],
         None => {
-            let contenders = options.chosen()?;
+            let way = match &options.command {
+                Some(command) => Way::Command(command),
+                None if options.containers => Way::Container,
+                None => Way::Native,
+            };
+            let mut contenders = options.choice.contenders(way)?;
+            if options.choice.all {
+                for limit in contenders.extract_if(.., |contender| contender.is_limit) {
+                    eprintln!(
+                        "{} is left out: it is no contender and fails by design; name it to check it",
+                        limit.name
+                    );
+                }
+            }
             let checked = contenders
                 .iter()
                 .map(|contender| options.check_contender(contender, &interrupt));
@@ -129,65 +130,6 @@ impl CheckOptions {
             required: self.level.unwrap_or(promises),
             ..Options::all_of(self.level.unwrap_or(Level::Strict))
         }
-    }
-
-    /// The contenders that are named.
-    fn chosen(&self) -> Result<Vec<Contender>> {
-        if let Some(checkout) = &self.api_benchmarks {
-            let names = match self.all {
-                true => names_in_api_benchmarks(checkout)?,
-                false => self.names.clone(),
-            };
-            if names.is_empty() {
-                bail!(
-                    "which contender? {}",
-                    names_in_api_benchmarks(checkout)?.join(", ")
-                );
-            }
-            let command = self.command.as_deref();
-            let found = names
-                .iter()
-                .map(|name| find_in_api_benchmarks(checkout, name, command));
-            return found.collect();
-        }
-        let mut contenders = contender::read(&self.contenders)?;
-        if self.all {
-            for limit in contenders.extract_if(.., |contender| contender.is_limit) {
-                eprintln!(
-                    "{} is left out: it is no contender and fails by design; name it to check it",
-                    limit.name
-                );
-            }
-        } else {
-            let known: Vec<_> = contenders
-                .iter()
-                .map(|contender| contender.name.clone())
-                .collect();
-            let unknown = self.names.iter().find(|name| !known.contains(name));
-            if let Some(name) = unknown {
-                bail!(
-                    "{} has no contender {name}: it has {}",
-                    self.contenders.display(),
-                    known.join(", ")
-                );
-            }
-            if self.names.is_empty() {
-                bail!(
-                    "which contender? {} has {}; or --all, or --url",
-                    self.contenders.display(),
-                    known.join(", ")
-                );
-            }
-            contenders.retain(|contender| self.names.contains(&contender.name));
-        }
-        if let Some(command) = &self.command {
-            for contender in &mut contenders {
-                let native = contender.native.as_mut();
-                let native = native.context("--command overrides the command of a stanza")?;
-                native.command.clone_from(command);
-            }
-        }
-        Ok(contenders)
     }
 
     /// Starts a contender with an upstream and a Postgres of the harness's own.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Container, Contender, Native};
+use super::{Container, Contender};
 use crate::check::Level;
 
 /// The file that all contenders share.
@@ -58,7 +58,7 @@ enum Value {
 ///
 /// # Errors
 /// The folder is no such checkout.
-pub(crate) fn names(checkout: &Path) -> Result<Vec<String>> {
+pub(super) fn names(checkout: &Path) -> Result<Vec<String>> {
     if !checkout.join(BASE).is_file() {
         bail!(
             "{} is no checkout of api-benchmarks: it has no {BASE}",
@@ -84,41 +84,34 @@ pub(crate) fn names(checkout: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The contender of this name; with a `command` it can start natively, in the checkout's folder.
+/// The contender of this name: its Compose file says how it starts in a container and which
+/// variables it has, a stanza what else is known of it.
 ///
 /// # Errors
 /// There is none, or its Compose file is not of the known form.
-pub(crate) fn find(checkout: &Path, name: &str, command: Option<&str>) -> Result<Contender> {
-    let names = names(checkout)?;
-    if !names.iter().any(|known| known == name) {
-        bail!(
-            "{} has no contender {name}: it has {}",
-            checkout.display(),
-            names.join(", ")
-        );
-    }
-    let service = service(checkout, name)?;
-    let checkout = std::path::absolute(checkout).context("resolving the checkout's folder")?;
-    Ok(Contender {
+pub(super) fn find(checkout: &Path, name: &str, stanza: Option<Contender>) -> Result<Contender> {
+    let mut environment = service(checkout, name)?.environment()?;
+    let known = stanza.unwrap_or_else(|| Contender {
         name: name.to_owned(),
         made_of: "api-benchmarks".to_owned(),
         is_limit: false,
         promises: Level::Work,
         deviations: BTreeMap::new(),
-        // A command is told its port by `PORT`.
-        port: command.is_none().then_some(PORT),
-        environment: service.environment()?,
-        native: command.map(|command| Native {
-            build: None,
-            command: command.to_owned(),
-            folder: checkout.clone(),
-        }),
+        environment: BTreeMap::new(),
+        native: None,
+        container: None,
+    });
+    environment.extend(known.environment);
+    let checkout = std::path::absolute(checkout).context("resolving the checkout's folder")?;
+    let files = [BASE.to_owned(), file_name(name)].map(|file| checkout.join(file));
+    Ok(Contender {
+        environment,
         container: Some(Container {
-            files: [BASE.to_owned(), file_name(name)]
-                .map(|file| checkout.join(file))
-                .into(),
+            files: files.into(),
             service: name.to_owned(),
+            port: Some(PORT),
         }),
+        ..known
     })
 }
 

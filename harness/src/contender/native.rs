@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::stderr;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::Native;
+use super::{Build, Native};
 use crate::account::Account;
 use crate::cpus::Cpus;
 use crate::daemon::Daemon;
+use crate::interrupt::Interrupt;
 use crate::program::Program;
 use crate::watchdog::Watchdog;
 
@@ -43,15 +46,12 @@ impl Process {
         how: &Native,
         environment: &BTreeMap<String, String>,
         cpus: Option<&Cpus>,
+        interrupt: &Interrupt,
     ) -> Result<Self> {
         if let Some(build) = &how.build {
-            run(build, how)?;
+            eprintln!("$ {build}");
         }
-        ensure!(
-            how.folder.is_dir(),
-            "there is no folder {} to start it in",
-            how.folder.display()
-        );
+        Build::start(how, stderr().as_fd().try_clone_to_owned()?)?.wait(interrupt, || {})?;
         let folder = tempfile::Builder::new()
             .prefix("suite-contender-")
             .tempdir()
@@ -119,17 +119,4 @@ impl Drop for Process {
         let _ = self.child.wait();
         self.watchdog.rest();
     }
-}
-
-/// Runs the command line that builds a contender; what it says goes to standard error.
-fn run(build: &str, how: &Native) -> Result<()> {
-    eprintln!("$ {build}");
-    let status = Command::new("/bin/sh")
-        .args(["-c", &format!("{{ {build}\n}} >&2")])
-        .current_dir(&how.folder)
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("building in {}", how.folder.display()))?;
-    ensure!(status.success(), "`{build}` failed ({status})");
-    Ok(())
 }

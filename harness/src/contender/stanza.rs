@@ -1,4 +1,4 @@
-//! `contenders.toml`: one stanza for each contender.
+//! `contenders.toml` and `contenders.api-benchmarks.toml`: one stanza for each contender.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,10 @@ use super::{Container, Contender, Native};
 use crate::check::Level;
 
 /// The file's name.
-pub(crate) const FILE: &str = "contenders.toml";
+pub(super) const FILE: &str = "contenders.toml";
+
+/// Name of the file beside it, whose folders are those of a checkout of the public harness.
+pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
 
 /// One stanza; `docs/ADDING-A-CONTENDER.md` says what each key is.
 #[derive(Debug, Deserialize)]
@@ -22,6 +25,8 @@ struct Stanza {
     kind: Option<Kind>,
     #[serde(default = "work")]
     promises: Level,
+    #[serde(default)]
+    needs: BTreeMap<String, String>,
     build: Option<String>,
     command: Option<String>,
     folder: Option<PathBuf>,
@@ -55,28 +60,47 @@ fn work() -> Level {
 ///
 /// # Errors
 /// The file cannot be read, or a stanza is not of its form: says where.
-pub(crate) fn read(path: &Path) -> Result<Vec<Contender>> {
-    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let folder = std::path::absolute(folder.join(".")).context("resolving the folder")?;
-    parse(&text, &folder).with_context(|| format!("in {}", path.display()))
+pub(super) fn read(path: &Path) -> Result<Vec<Contender>> {
+    read_under(path.parent().unwrap_or(Path::new("")), path)
 }
 
-fn parse(text: &str, folder: &Path) -> Result<Vec<Contender>> {
+/// As `read`; paths in the file are relative to this folder.
+///
+/// # Errors
+/// The file cannot be read, or a stanza is not of its form: says where.
+pub(super) fn read_under(folder: &Path, path: &Path) -> Result<Vec<Contender>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let resolved =
+        |folder: &Path| std::path::absolute(folder.join(".")).context("resolving the folder");
+    let folders = Folders {
+        listed_in: resolved(path.parent().unwrap_or(Path::new("")))?,
+        relative_to: resolved(folder)?,
+    };
+    parse(&text, &folders).with_context(|| format!("in {}", path.display()))
+}
+
+/// Where a file is, and where its paths begin.
+struct Folders {
+    listed_in: PathBuf,
+    relative_to: PathBuf,
+}
+
+fn parse(text: &str, folders: &Folders) -> Result<Vec<Contender>> {
     let stanzas: BTreeMap<String, Stanza> = toml::from_str(text)?;
     stanzas
         .into_iter()
-        .map(|(name, stanza)| contender(name.clone(), stanza, folder).context(name))
+        .map(|(name, stanza)| contender(name.clone(), stanza, folders).context(name))
         .collect()
 }
 
-fn contender(name: String, stanza: Stanza, folder: &Path) -> Result<Contender> {
+fn contender(name: String, stanza: Stanza, folders: &Folders) -> Result<Contender> {
     if stanza.command.is_none() && stanza.compose.is_none() {
         bail!("neither `command` nor `compose` says how to start it");
     }
     ensure!(
-        stanza.command.is_some() || (stanza.build.is_none() && stanza.folder.is_none()),
-        "`build` and `folder` belong to a `command`"
+        stanza.command.is_some()
+            || (stanza.needs.is_empty() && stanza.build.is_none() && stanza.folder.is_none()),
+        "`needs`, `build` and `folder` belong to a `command`"
     );
     for (slug, why) in &stanza.deviations {
         ensure!(
@@ -84,16 +108,21 @@ fn contender(name: String, stanza: Stanza, folder: &Path) -> Result<Contender> {
             "the deviation {slug:?} does not say why"
         );
     }
+    let folder = &folders.relative_to;
     let native = stanza.command.map(|command| Native {
+        needs: stanza.needs,
         build: stanza.build,
         command,
         folder: stanza
             .folder
-            .map_or(folder.to_path_buf(), |inner| folder.join(inner)),
+            .map_or(folder.clone(), |inner| folder.join(inner)),
+        listed_in: folders.listed_in.clone(),
+        port: stanza.port,
     });
     let container = stanza.compose.map(|compose| Container {
         files: compose.files.iter().map(|file| folder.join(file)).collect(),
         service: compose.service,
+        port: stanza.port,
     });
     Ok(Contender {
         name,
@@ -101,7 +130,6 @@ fn contender(name: String, stanza: Stanza, folder: &Path) -> Result<Contender> {
         is_limit: matches!(stanza.kind, Some(Kind::Limit)),
         promises: stanza.promises,
         deviations: stanza.deviations,
-        port: stanza.port,
         environment: stanza.environment,
         native,
         container,
@@ -112,19 +140,26 @@ fn contender(name: String, stanza: Stanza, folder: &Path) -> Result<Contender> {
 mod tests {
     use super::*;
 
+    fn folders() -> Folders {
+        Folders {
+            listed_in: "/suite".into(),
+            relative_to: "/field".into(),
+        }
+    }
+
     fn error(text: &str) -> String {
-        format!("{:#}", parse(text, Path::new("/suite")).unwrap_err())
+        format!("{:#}", parse(text, &folders()).unwrap_err())
     }
 
     const HEAD: &str = "[a]\nlanguage = \"L 1\"\nframework = \"F 2\"\n";
 
     #[test]
-    fn a_stanza_is_read_with_its_paths_under_the_file_s_folder() {
+    fn a_stanza_is_read_with_its_paths_under_the_folder_that_they_are_relative_to() {
         let text = format!(
             "{HEAD}promises = \"strict\"\ncommand = \"./run\"\nfolder = \"b\"\nport = 8000\n\
              compose = {{ files = [\"c.yml\"], service = \"s\" }}\n[a.deviations]\n\"movies/*\" = \"why\"\n"
         );
-        let contenders = parse(&text, Path::new("/suite")).unwrap();
+        let contenders = parse(&text, &folders()).unwrap();
         let [contender] = &contenders[..] else {
             panic!("{contenders:?}")
         };
@@ -132,25 +167,20 @@ mod tests {
             (contender.name.as_str(), contender.made_of.as_str()),
             ("a", "L 1, F 2")
         );
-        assert_eq!(
-            (contender.promises, contender.port),
-            (Level::Strict, Some(8000))
-        );
-        assert_eq!(
-            contender.native.as_ref().unwrap().folder,
-            Path::new("/suite/b")
-        );
-        assert_eq!(
-            contender.container.as_ref().unwrap().files,
-            [Path::new("/suite/c.yml")]
-        );
+        assert_eq!(contender.promises, Level::Strict);
+        let native = contender.native.as_ref().unwrap();
+        assert_eq!(native.folder, Path::new("/field/b"));
+        assert_eq!(native.listed_in, Path::new("/suite"));
+        let container = contender.container.as_ref().unwrap();
+        assert_eq!(container.files, [Path::new("/field/c.yml")]);
+        assert_eq!([native.port, container.port], [Some(8000); 2]);
         assert_eq!(contender.deviations["movies/*"], "why");
     }
 
     #[test]
     fn a_limit_is_no_contender() {
         let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
-        assert!(parse(&text, Path::new("/suite")).unwrap()[0].is_limit);
+        assert!(parse(&text, &folders()).unwrap()[0].is_limit);
         assert!(error(&text.replace("limit", "other")).contains("unknown variant `other`"));
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Tally {
     errors: BTreeMap<String, u64>,
     bytes: u64,
     slices: Vec<u32>,
+    /// Right answers in and out of the window.
+    in_all: u64,
 }
 
 impl Tally {
@@ -47,11 +49,13 @@ impl Tally {
             errors: BTreeMap::new(),
             bytes: 0,
             slices: vec![0; slices],
+            in_all: 0,
         }
     }
 
     /// A right answer came.
     pub(super) fn right(&mut self, at: Instant, latency: Duration, bytes: usize) {
+        self.in_all += 1;
         let Some(time) = self.time(at) else {
             return;
         };
@@ -94,6 +98,7 @@ impl Tally {
             *self.errors.entry(kind.clone()).or_default() += count;
         }
         self.bytes += other.bytes;
+        self.in_all += other.in_all;
         for (count, more) in self.slices.iter_mut().zip(&other.slices) {
             *count += more;
         }
@@ -106,6 +111,7 @@ impl Tally {
         Measured {
             seconds: self.window.length().as_secs_f64(),
             requests: self.latencies.len(),
+            answers_in_all: self.in_all,
             errors: self.errors,
             bytes: self.bytes,
             latency: Latency {

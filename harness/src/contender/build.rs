@@ -1,0 +1,100 @@
+//! What a contender's command needs: the programs that its stanza names, and what its build makes.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::Native;
+use crate::interrupt::Interrupt;
+
+/// Tells a build the folder of the file that lists the contender.
+const CONTENDERS_DIR: &str = "CONTENDERS_DIR";
+
+/// How often a wait looks again: as often as somebody who watches it may want to see something new.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A build that runs, in a process group of its own; it is ended when this is dropped.
+pub(crate) struct Build {
+    /// None if nothing is to be built.
+    shell: Option<Child>,
+}
+
+impl Build {
+    /// Starts it, once all that it needs is there; what it says goes to `log`.
+    ///
+    /// # Errors
+    /// A program or the folder is missing, and how to get it.
+    pub(crate) fn start(how: &Native, log: impl Into<Stdio>) -> Result<Self> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        for (program, remedy) in &how.needs {
+            ensure!(is_in(&path, program), "{program} is missing: {remedy}");
+        }
+        ensure!(
+            how.folder.is_dir(),
+            "there is no folder {} to start it in",
+            how.folder.display()
+        );
+        let Some(build) = &how.build else {
+            return Ok(Self { shell: None });
+        };
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", &format!("exec >&2\n{build}")])
+            .current_dir(&how.folder)
+            .env(CONTENDERS_DIR, &how.listed_in)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .process_group(0);
+        let shell = command.spawn();
+        let shell = shell.with_context(|| format!("building in {}", how.folder.display()))?;
+        Ok(Self { shell: Some(shell) })
+    }
+
+    /// Waits for its end; `watch` is called again and again until then.
+    ///
+    /// # Errors
+    /// Interrupted, or it fails.
+    pub(crate) fn wait(mut self, interrupt: &Interrupt, mut watch: impl FnMut()) -> Result<()> {
+        let Some(shell) = &mut self.shell else {
+            return Ok(());
+        };
+        let status = loop {
+            interrupt.check()?;
+            if let Some(status) = shell.try_wait().context("waiting for the build")? {
+                break status;
+            }
+            watch();
+            thread::sleep(POLL_INTERVAL);
+        };
+        self.shell = None;
+        if !status.success() {
+            bail!("its build failed ({status})");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        let Some(shell) = &mut self.shell else { return };
+        // The group is still this one's: its number is free only once the shell was waited for.
+        let _ = kill_process_group(Pid::from_child(shell), Signal::KILL);
+        let _ = shell.wait();
+    }
+}
+
+/// Whether one of the folders of a search path has this program.
+fn is_in(path: &OsStr, program: &str) -> bool {
+    let is_program = |file: &Path| {
+        fs::metadata(file)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    env::split_paths(path).any(|folder| is_program(&folder.join(program)))
+}
