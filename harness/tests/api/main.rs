@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod hollow;
 mod lifecycle;
+mod prepare;
 mod refusal;
 mod stand_in;
 mod suite;

@@ -40,6 +40,9 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                     .insert("content-type", HeaderValue::from_static("text/plain"));
             },
         ),
+        Mutant::of_text("info-in-snake-case", &["info/field-order"], INFO, |text| {
+            text.replace("createdAt", "created_at")
+        }),
         Mutant::of_text(
             "info-in-another-order",
             &["info/field-order"],
