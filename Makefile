@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check fmt lint doc contract acceptance clean cargo docker
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field fmt lint doc contract acceptance clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,6 +44,9 @@ test: cargo ## Prove it all: every test, with a private Postgres
 check: build ## Check our target against the whole contract
 	@$(HARNESS) check axum --level strict
 
+field: checkout build ## Prepare every contender there is, those of the public harness too: AB=DIR, its checkout
+	@$(HARNESS) prepare --all --api-benchmarks '$(AB)'
+
 fmt: cargo ## Format the code
 	@cargo fmt --all
 
@@ -71,3 +74,6 @@ cargo:
 
 docker:
 	@{ $(DOCKER); } || { echo 'make: no Docker engine with Compose v2 answers: start or install one, or use MODE=native' >&2; exit 2; }
+
+checkout:
+	@test -n '$(AB)' || { echo 'make: AB is missing: say `make field AB=DIR`, where DIR is a checkout of the public harness, RogerThomas/api-benchmarks on GitHub' >&2; exit 2; }

@@ -21,17 +21,19 @@ const CONTENDERS_DIR: &str = "CONTENDERS_DIR";
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A build that runs, in a process group of its own; it is ended when this is dropped.
-pub(crate) struct Build {
-    /// None if nothing is to be built.
+pub(crate) struct Build<'a> {
+    /// Its command line.
+    line: &'a str,
+    /// None once it has ended, or if nothing is to be built.
     shell: Option<Child>,
 }
 
-impl Build {
+impl<'a> Build<'a> {
     /// Starts it, once all that it needs is there; what it says goes to `log`.
     ///
     /// # Errors
     /// A program or the folder is missing, and how to get it.
-    pub(crate) fn start(how: &Native, log: impl Into<Stdio>) -> Result<Self> {
+    pub(crate) fn start(how: &'a Native, log: impl Into<Stdio>) -> Result<Self> {
         let path = env::var_os("PATH").unwrap_or_default();
         for (program, remedy) in &how.needs {
             ensure!(is_in(&path, program), "{program} is missing: {remedy}");
@@ -41,12 +43,15 @@ impl Build {
             "there is no folder {} to start it in",
             how.folder.display()
         );
-        let Some(build) = &how.build else {
-            return Ok(Self { shell: None });
+        let Some(line) = how.build.as_deref() else {
+            return Ok(Self {
+                line: "",
+                shell: None,
+            });
         };
         let mut command = Command::new("/bin/sh");
         command
-            .args(["-c", &format!("exec >&2\n{build}")])
+            .args(["-c", &format!("exec >&2\n{line}")])
             .current_dir(&how.folder)
             .env(CONTENDERS_DIR, &how.listed_in)
             .stdin(Stdio::null())
@@ -54,7 +59,10 @@ impl Build {
             .process_group(0);
         let shell = command.spawn();
         let shell = shell.with_context(|| format!("building in {}", how.folder.display()))?;
-        Ok(Self { shell: Some(shell) })
+        Ok(Self {
+            line,
+            shell: Some(shell),
+        })
     }
 
     /// Waits for its end; `watch` is called again and again until then.
@@ -75,13 +83,13 @@ impl Build {
         };
         self.shell = None;
         if !status.success() {
-            bail!("its build failed ({status})");
+            bail!("`{}` failed ({status})", self.line);
         }
         Ok(())
     }
 }
 
-impl Drop for Build {
+impl Drop for Build<'_> {
     fn drop(&mut self) {
         let Some(shell) = &mut self.shell else { return };
         // The group is still this one's: its number is free only once the shell was waited for.

@@ -1,9 +1,11 @@
 //! Which contenders a command is about: those of `contenders.toml` and those of a checkout of the
 //! public harness, chosen in one line.
 
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use super::stanza::{self, API_BENCHMARKS_FILE, FILE};
@@ -137,8 +139,8 @@ impl<'a> Known<'a> {
     }
 }
 
-impl std::fmt::Display for Known<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Known<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own: Vec<&str> = self
             .contenders
             .iter()
@@ -178,9 +180,10 @@ impl<'a> Checkout<'a> {
         let stanza = self.stanzas.iter().find(|stanza| stanza.name == name);
         let mut contender = api_benchmarks::find(self.folder, name, stanza.cloned())?;
         if let Way::Command(command) = way {
-            let folder = std::path::absolute(self.folder)?;
+            let folder = std::path::absolute(self.folder);
+            let folder = folder.context("resolving the checkout's folder")?;
             contender.native = Some(Native {
-                needs: Default::default(),
+                needs: BTreeMap::new(),
                 build: None,
                 command: command.to_owned(),
                 folder: folder.clone(),
@@ -189,5 +192,105 @@ impl<'a> Checkout<'a> {
             });
         }
         Ok(contender)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A list of `mine` and `gin`, and a checkout of `gin`, `jero` and `flask`, of which `jero` has
+    /// a stanza.
+    fn choice(names: &[&str]) -> (TempDir, Choice) {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let stanza = |name: &str, more: &str| {
+            format!("[{name}]\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"own\"\n{more}")
+        };
+        write(
+            FILE,
+            &(stanza("mine", "port = 9000\n") + &stanza("gin", "")),
+        );
+        let environment = "environment = { LOOP = \"asyncio\" }\nfolder = \"inner\"\n";
+        write(API_BENCHMARKS_FILE, &stanza("jero", environment));
+        write("compose.base.yml", "services: {}\n");
+        for name in ["gin", "jero", "flask"] {
+            let text = format!(
+                "services:\n  {name}:\n    build: .\n    environment: {{ LOOP: uvloop, WORKERS: 1 }}\n  runner: {{}}\n"
+            );
+            write(&format!("compose.{name}.yml"), &text);
+        }
+        let choice = Choice {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            all: names.is_empty(),
+            contenders: folder.path().join(FILE),
+            api_benchmarks: Some(folder.path().to_owned()),
+        };
+        (folder, choice)
+    }
+
+    fn names(contenders: &[Contender]) -> Vec<&str> {
+        let names = contenders.iter().map(|contender| contender.name.as_str());
+        names.collect()
+    }
+
+    #[test]
+    fn contenders_come_as_they_are_named_the_list_s_before_the_checkout_s() {
+        let (_folder, choice) = choice(&["jero", "gin", "mine"]);
+        let contenders = choice.contenders(Way::Native).unwrap();
+        assert_eq!(names(&contenders), ["jero", "gin", "mine"]);
+        assert_eq!(contenders[0].made_of, "L, F");
+        assert!(contenders[1].container.is_none(), "the checkout's gin");
+    }
+
+    #[test]
+    fn a_stanza_s_variables_are_laid_over_the_compose_file_s_and_its_folder_is_the_checkout_s() {
+        let (folder, choice) = choice(&["jero"]);
+        let contenders = choice.contenders(Way::Native).unwrap();
+        let jero = &contenders[0];
+        assert_eq!(jero.environment["LOOP"], "asyncio");
+        assert_eq!(jero.environment["WORKERS"], "1");
+        let (native, container) = (jero.natively().unwrap(), jero.container.as_ref().unwrap());
+        assert_eq!(native.folder, folder.path().join("inner"));
+        assert_eq!([native.port, container.port], [None, Some(8000)]);
+    }
+
+    #[test]
+    fn all_are_those_that_can_start_so() {
+        let (_folder, choice) = choice(&[]);
+        let all = |way| choice.contenders(way).unwrap();
+        assert_eq!(names(&all(Way::Native)), ["gin", "mine", "jero"]);
+        assert_eq!(names(&all(Way::Container)), ["flask", "jero"]);
+    }
+
+    #[test]
+    fn a_command_line_replaces_the_stanza_s_and_runs_in_the_checkout() {
+        let (folder, choice) = choice(&["jero", "flask", "mine"]);
+        let contenders = choice.contenders(Way::Command("other")).unwrap();
+        for contender in &contenders {
+            let native = contender.natively().unwrap();
+            assert_eq!(native.command, "other");
+            assert_eq!(native.folder, folder.path().join(""));
+        }
+        assert_eq!(contenders[2].natively().unwrap().port, Some(9000));
+    }
+
+    #[test]
+    fn who_is_not_there_or_named_twice_is_told_with_who_is_there() {
+        let (_folder, unknown) = choice(&["nobody"]);
+        let error = unknown.contenders(Way::Native).unwrap_err().to_string();
+        assert!(
+            error.starts_with("there is no contender nobody: "),
+            "{error}"
+        );
+        assert!(error.contains("has gin, mine; "), "{error}");
+        assert!(error.ends_with("has flask, gin, jero"), "{error}");
+        let (_folder, twice) = choice(&["gin", "gin"]);
+        let error = twice.contenders(Way::Native).unwrap_err().to_string();
+        assert_eq!(error, "gin is named twice");
     }
 }

@@ -191,7 +191,34 @@ mod tests {
         assert!(error("[a]\ncommand = \"x\"\n").contains("language"));
         let no_reason = format!("{HEAD}command = \"x\"\n[a.deviations]\n\"movies/415\" = \" \"\n");
         assert!(error(&no_reason).contains("does not say why"));
+        let needs = format!(
+            "{HEAD}needs = {{ go = \"x\" }}\ncompose = {{ files = [], service = \"s\" }}\n"
+        );
+        assert!(error(&needs).contains("belong to a `command`"));
         let build = format!("{HEAD}build = \"x\"\ncompose = {{ files = [], service = \"s\" }}\n");
         assert!(error(&build).contains("belong to a `command`"));
+    }
+
+    #[test]
+    fn the_public_harness_s_contenders_have_a_build_that_is_there_and_take_their_port() {
+        let suite = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let path = suite.join(API_BENCHMARKS_FILE);
+        let contenders = read_under(Path::new("/field"), &path).unwrap();
+        let names: Vec<&str> = contenders.iter().map(|c| c.name.as_str()).collect();
+        let field = "blacksheep django-bolt django-ninja elysia fastapi flask gin jero litestar robyn spring-boot";
+        assert_eq!(names.join(" "), field);
+        for contender in &contenders {
+            let native = contender.natively().unwrap();
+            assert!(native.folder.starts_with("/field/services"), "{native:?}");
+            assert_eq!(native.port, None);
+            let build = native.build.as_ref().unwrap();
+            let script = build
+                .strip_prefix("\"$CONTENDERS_DIR/")
+                .map(|rest| rest.split('"').next().unwrap());
+            assert!(
+                script.is_none_or(|script| native.listed_in.join(script).is_file()),
+                "{build}"
+            );
+        }
     }
 }

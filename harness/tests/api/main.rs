@@ -9,6 +9,7 @@ mod crash;
 mod engine;
 mod hollow;
 mod lifecycle;
+mod prepare;
 mod refusal;
 mod stand_in;
 mod suite;

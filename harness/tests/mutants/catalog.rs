@@ -85,7 +85,8 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "catalog-makes-100-calls-at-once",
             &["catalog/64-connections"],
             &[("UPSTREAM_POOL_SIZE", "100")],
-        ),
+        )
+        .with_faults(),
         Mutant::of_text(
             "catalog-in-another-order",
             &["catalog/field-order"],

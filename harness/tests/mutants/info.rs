@@ -41,6 +41,13 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             },
         ),
         Mutant::of_text(
+            "info-in-snake-case",
+            // A byte longer, which its HEAD does not say.
+            &["info/field-order", "info/head"],
+            INFO,
+            |text| text.replace("createdAt", "created_at"),
+        ),
+        Mutant::of_text(
             "info-in-another-order",
             &["info/field-order"],
             INFO,

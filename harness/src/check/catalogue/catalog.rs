@@ -134,7 +134,9 @@ pub(super) fn checks() -> Vec<Check> {
                 let most = turn.in_flight_max();
                 Ok(ensure(most <= CONNECTIONS_MAX, "at most 64 calls in flight", format!("{most}"))?)
             },
-        ),
+        )
+        // A contender that serves one request at a time keeps everybody waiting meanwhile.
+        .fault(),
         Check::new(
             "catalog/field-order",
             Strict,

@@ -6,7 +6,7 @@ use super::super::client::Exchange;
 use super::super::request::Request;
 use super::super::verdict::{Failure, Verdict};
 use super::super::{Check, Level, Subject, random};
-use super::{movies, value};
+use super::{info, movies, value};
 
 const ERRORS: &str = "docs/CONTRACT.md#errors-of-the-target";
 
@@ -152,7 +152,7 @@ fn any_client(subject: &Subject) -> Verdict {
     });
     for client in clients {
         let exchange = subject.ask(client(subject.get(routes::INFO)))?;
-        exchange.is(200, &value(&fixtures::info()))?;
+        info::is_info(&exchange)?;
 
         let (claims, movie) = (random::claims(), random::movie());
         let post = subject.post_movie(&claims, random::javascript(&movie));

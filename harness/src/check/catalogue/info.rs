@@ -11,6 +11,9 @@ use super::{fresh, in_order, random, uuid_v4, value};
 const SOURCE: &str = "docs/CONTRACT.md#endpoints-of-the-target";
 const SOURCE_OF_ID: &str = "docs/CONTRACT.md#endpoints-of-the-target; RFC 9562, 5.4";
 
+const CAMEL_CASE: &str = "createdAt";
+const SNAKE_CASE: &str = "created_at";
+
 pub(super) fn checks() -> Vec<Check> {
     use Level::{Strict, Work};
     vec![
@@ -38,7 +41,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new(
             "info/field-order",
             Strict,
-            "The fields come in the contract's order.",
+            "The fields have the contract's names and come in its order.",
             SOURCE,
             |subject| {
                 let exchange = subject.ask(subject.get(routes::INFO))?;
@@ -49,7 +52,7 @@ pub(super) fn checks() -> Vec<Check> {
                     "ratio",
                     "active",
                     "tags",
-                    "createdAt",
+                    CAMEL_CASE,
                     "nested",
                     "nested.level",
                     "nested.label",
@@ -68,11 +71,25 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 fn every_value(subject: &Subject) -> Verdict {
-    let expected = value(&fixtures::info());
     for exchange in burst(subject)? {
-        exchange.is(200, &expected)?;
+        is_info(&exchange)?;
     }
     Ok(())
+}
+
+/// Fails unless it is the whole value. A field in snake case is the same work, and how the Django
+/// contenders of the public harness write it on purpose; its name is `info/field-order`'s to judge.
+pub(super) fn is_info(exchange: &Exchange) -> Result<(), Failure> {
+    let mut expected = value(&fixtures::info());
+    let came = exchange.json()?;
+    if came.get(SNAKE_CASE).is_some()
+        && let Some(created_at) = expected
+            .as_object_mut()
+            .and_then(|info| info.remove(CAMEL_CASE))
+    {
+        expected[SNAKE_CASE] = created_at;
+    }
+    exchange.is(200, &expected)
 }
 
 fn ids(exchanges: &[Exchange]) -> Result<Vec<Uuid>, Failure> {
