@@ -21,7 +21,7 @@ pub(crate) enum Progress {
 
 /// One of the two.
 pub(crate) enum Far {
-    Upstream(Upstream),
+    Upstream(Box<Upstream>),
     Database(Box<Database>),
 }
 

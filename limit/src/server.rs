@@ -126,7 +126,7 @@ impl Server {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &stop, Token::Stop.data(), EventFlags::IN)?;
         epoll::add(&epoll, &listener, Token::Listener.data(), EventFlags::IN)?;
-        let upstream = Far::Upstream(Upstream::new(&config.upstream));
+        let upstream = Far::Upstream(Box::new(Upstream::new(&config.upstream)));
         let database = Far::Database(Box::new(Database::new(&config.database)?));
         Ok(Self {
             epoll,
