@@ -40,3 +40,39 @@ impl Engine for Scripted {
         Ok(result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bench::engine::measure;
+    use crate::bench::record::Pace;
+    use crate::bench::scenario::Scenario;
+
+    #[test]
+    fn results_come_in_turn_and_then_no_more() {
+        let result = |requests| Measured {
+            requests,
+            ..Measured::default()
+        };
+        let engine = Scripted::new([result(1), result(2)]);
+        let load = Load {
+            target: ([127, 0, 0, 1], 1).into(),
+            scenario: Scenario::Info,
+            inputs: &[],
+            connections: 1,
+            threads: 1,
+            pace: Pace::Closed,
+            warmup: Duration::ZERO,
+            duration: Duration::from_secs(3600),
+        };
+        let next = || measure(&engine, &load);
+        assert_eq!(next().unwrap(), result(1));
+        assert_eq!(next().unwrap(), result(2));
+        assert_eq!(
+            next().unwrap_err().to_string(),
+            "no result is prepared for info"
+        );
+    }
+}

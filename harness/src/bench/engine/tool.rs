@@ -214,3 +214,86 @@ impl Drop for Running<'_> {
         self.folder.watchdog.rest();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Pid, test_kill_process};
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+
+    const SHELL: Tool = Tool {
+        name: "sh",
+        install: "it is everywhere",
+    };
+
+    fn shell(script: &str) -> Command {
+        let mut command = SHELL.command();
+        command.args(["-c", script]);
+        command
+    }
+
+    fn wait(running: &Running<'_>) -> Result<()> {
+        running.wait(&mut Watch::nobody(&Interrupt::never()), |_| Ok(()))
+    }
+
+    #[test]
+    fn what_is_missing_says_how_to_get_it() {
+        let tool = Tool {
+            name: "no-such-engine",
+            install: "install it from its vendor",
+        };
+        let error = tool.version("-v").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no-such-engine is missing: install it from its vendor"
+        );
+    }
+
+    #[test]
+    fn what_it_says_is_read_when_it_has_ended() {
+        let mut folder = Folder::new().unwrap();
+        let path = folder.path.clone();
+        let running = SHELL
+            .start(shell("pwd"), &mut folder, Duration::ZERO)
+            .unwrap();
+        wait(&running).unwrap();
+        assert!(PathBuf::from(format!("/proc/{}", running.child.id())).exists());
+        let said = running.finish().unwrap();
+        assert_eq!(PathBuf::from(said.trim_end()), path);
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn its_last_complaint_is_told_when_it_fails() {
+        let mut folder = Folder::new().unwrap();
+        let command = shell("echo one >&2; echo two >&2; exit 3");
+        let running = SHELL.start(command, &mut folder, Duration::ZERO).unwrap();
+        wait(&running).unwrap();
+        let error = running.finish().unwrap_err();
+        assert_eq!(error.to_string(), "sh ended with exit status: 3: two");
+    }
+
+    #[test]
+    fn all_of_it_ends_with_its_owner() {
+        let mut folder = Folder::new().unwrap();
+        let command = shell("sleep 60 & echo $!; wait");
+        let running = SHELL.start(command, &mut folder, Duration::ZERO).unwrap();
+        let mut child = String::new();
+        while child.is_empty() {
+            child = running.folder().read(STDOUT).unwrap();
+        }
+        let child = Pid::from_raw(child.trim_end().parse().unwrap()).unwrap();
+        drop(running);
+        // Whoever inherits it may take a moment to see that it has ended.
+        for _ in 0..1000 {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero()));
+            if test_kill_process(child).is_err() || stat.is_ok_and(|stat| stat.contains(") Z ")) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it still runs");
+    }
+}

@@ -151,3 +151,58 @@ fn measured(output: &str) -> Result<Measured> {
         per_100_ms: Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::bench::input::inputs;
+    use crate::bench::scenario::Scenario;
+
+    #[test]
+    fn its_output_is_read() {
+        // Of wrk 4.1.0, with an input of two that was answered by 404.
+        let output = "Running 1s test @ http://127.0.0.1:8898/info\n  2 threads and 4 connections\n\
+             \x20 Thread Stats   Avg      Stdev     Max   +/- Stdev\n\
+             \x20   Latency     1.31ms    2.47ms  24.07ms   90.27%\n\
+             \x20   Req/Sec     2.06k     1.60k    8.08k    85.00%\n\
+             \x20 4122 requests in 1.02s, 0.95MB read\n  Non-2xx or 3xx responses: 2061\n\
+             Requests/sec:   4029.19\nTransfer/sec:      0.93MB\n\n\
+             {\"duration_us\":1023035,\"requests\":4122,\"bytes\":995463,\"connect\":0,\"read\":0,\
+             \"write\":0,\"status\":2061,\"timeout\":0,\"mean_us\":1309.761541,\"min_us\":128,\
+             \"max_us\":24072,\"p50_us\":252,\"p75_us\":1576,\"p90_us\":3676,\"p95_us\":5541,\
+             \"p99_us\":12922,\"p99_9_us\":22086}\n";
+        let measured = measured(output).unwrap();
+        assert_eq!(measured.requests, 2061);
+        assert_eq!(
+            measured.errors,
+            BTreeMap::from([("status 4xx or 5xx".to_owned(), 2061)])
+        );
+        assert_eq!(measured.bytes, 995_463);
+        let near = |came: f64, expected: f64| (came - expected).abs() < 1e-9;
+        assert!(near(measured.seconds, 1.023_035));
+        assert!(near(measured.latency.mean_ms, 1.309_761_541));
+        assert!(near(measured.latency.p50_ms, 0.252) && near(measured.latency.p99_ms, 12.922));
+        assert!(near(measured.latency.p99_9_ms.unwrap(), 22.086));
+    }
+
+    #[test]
+    fn output_without_its_last_line_is_an_error() {
+        let error = super::measured("unable to connect").unwrap_err();
+        assert_eq!(error.to_string(), "reading what wrk says");
+    }
+
+    #[test]
+    fn the_bytes_of_a_request_are_written_as_lua() {
+        let target = SocketAddr::from(([127, 0, 0, 1], 80));
+        let mut inputs = inputs(Scenario::Info, target, &[], "s");
+        inputs[0].bytes = b"a\"\\\r\n\xc3\xa99".to_vec();
+        inputs.push(inputs[0].clone());
+        let script = script(&inputs, 2);
+        let request = r#""a\034\092\013\010\195\1699","#;
+        assert!(script.starts_with(&format!(
+            "local requests = {{\n{request}\n{request}\n}}\nlocal FIRST_OF_THREAD = 1\n"
+        )));
+    }
+}
