@@ -64,6 +64,12 @@ impl Service {
         self.address
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// The rest of its log, once it has ended.
     ///
     /// # Errors
@@ -81,7 +87,7 @@ impl Service {
     /// # Errors
     /// It has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill_process(Pid::from_child(&self.child), signal).context("signalling")
+        kill_process(self.pid(), signal).context("signalling")
     }
 
     /// Whether it has not ended yet.

@@ -1,6 +1,10 @@
 //! Engines: what makes the load and takes the time.
 
+pub mod k6;
 pub mod own;
+pub mod scripted;
+mod tool;
+pub mod wrk;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,0 +1,183 @@
+//! Compares the engines on our own target: what a request costs the contender and the engine, and
+//! the latencies that they tell.
+//!
+//! Needs the services built for release and `taskset`; `acceptance/engines` runs it. Arguments:
+//! connections, seconds, rounds, then names of engines.
+
+#![expect(clippy::print_stdout, reason = "it is its result")]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use harness::bench::engine::k6::K6;
+use harness::bench::engine::own::Own;
+use harness::bench::engine::wrk::Wrk;
+use harness::bench::engine::{Engine, Load, measure};
+use harness::bench::input::inputs;
+use harness::bench::record::Pace;
+use harness::bench::scenario::Scenario;
+use harness::child::Service;
+use harness::postgres::TemporaryPostgres;
+use rustix::process::Pid;
+use schema::env::{JWT_SECRET, bench_value};
+use schema::{Profile, fixtures};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+
+/// Users with a row and a token each.
+const USERS: usize = 1000;
+
+/// Load before each measurement, in seconds.
+const WARMUP: Duration = Duration::from_secs(1);
+
+fn main() -> Result<()> {
+    let mut arguments = env::args().skip(1);
+    let mut number = |name: &str| -> Result<usize> {
+        let word = arguments.next().context(name.to_owned())?;
+        word.parse().context(name.to_owned())
+    };
+    let connections = number("connections")?;
+    let duration = Duration::from_secs(number("seconds")? as u64);
+    let rounds = number("rounds")?;
+    let engines: Vec<Box<dyn Engine>> =
+        arguments.map(|name| engine(&name)).collect::<Result<_>>()?;
+
+    let postgres = TemporaryPostgres::start()?;
+    let users = users(&postgres)?;
+    let upstream = Service::start(&mut pinned("upstream", 1))?;
+    let mut target = pinned("target-axum", 0);
+    target
+        .env("UPSTREAM_URL", format!("http://{}", upstream.address()))
+        .env("DB_HOST", postgres.host())
+        .env("DB_PORT", postgres.port().to_string());
+    let target = Service::start(&mut target)?;
+
+    println!(
+        "scenario   engine  requests/s  contender µs  engine µs   mean ms    p50 ms    p99 ms"
+    );
+    for _ in 0..rounds {
+        for scenario in Scenario::ALL {
+            let inputs = inputs(scenario, target.address(), &users, bench_value(&JWT_SECRET));
+            for engine in &engines {
+                let load = |duration| Load {
+                    target: target.address(),
+                    scenario,
+                    inputs: &inputs,
+                    connections,
+                    threads: 1,
+                    pace: Pace::Closed,
+                    warmup: Duration::ZERO,
+                    duration,
+                };
+                measure(&**engine, &load(WARMUP))?;
+                let before = (cpu_secs(target.pid())?, own_cpu_secs()?);
+                let measured = measure(&**engine, &load(duration))?;
+                let after = (cpu_secs(target.pid())?, own_cpu_secs()?);
+                let per_request = |secs: f64| secs * 1e6 / measured.requests as f64;
+                println!(
+                    "{scenario:9}  {:6}  {:10.0}  {:12.2}  {:9.2}  {:8.3}  {:8.3}  {:8.3}  {:?}",
+                    engine.name(),
+                    measured.requests_per_sec(),
+                    per_request(after.0 - before.0),
+                    per_request(after.1 - before.1),
+                    measured.latency.mean_ms,
+                    measured.latency.p50_ms,
+                    measured.latency.p99_ms,
+                    measured.errors,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn engine(name: &str) -> Result<Box<dyn Engine>> {
+    let engine: Box<dyn Engine> = match name {
+        "own" => Box::new(Own),
+        "wrk" => Box::new(Wrk),
+        "k6" => Box::new(K6),
+        _ => bail!("no engine is called {name}: own, wrk and k6 are there"),
+    };
+    engine.version()?;
+    Ok(engine)
+}
+
+/// A service of the suite on one processor.
+fn pinned(name: &str, cpu: usize) -> Command {
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(cpu.to_string());
+    command.arg(release().join(name));
+    command
+}
+
+/// The folder of the release builds.
+fn release() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release")
+}
+
+/// Rows of users that differ.
+fn users(postgres: &TemporaryPostgres) -> Result<Vec<Profile>> {
+    let users = (0..USERS).map(|number| Profile {
+        id: format!("user-bench-{number}"),
+        name: format!("Ada Lovelace {number}"),
+        ..fixtures::profile()
+    });
+    let users: Vec<_> = users.collect();
+    let options = PgConnectOptions::new()
+        .host(postgres.host())
+        .port(postgres.port())
+        .database(bench_value(&schema::env::DB_NAME))
+        .username(bench_value(&schema::env::DB_USER))
+        .password(bench_value(&schema::env::DB_PASSWORD));
+    let insert = async {
+        let mut connection = options.connect().await?;
+        for user in &users {
+            sqlx::query("INSERT INTO users VALUES ($1, $2, $3, $4, $5, $6)")
+                .bind(&user.id)
+                .bind(&user.name)
+                .bind(&user.email)
+                .bind(&user.address)
+                .bind(&user.city)
+                .bind(&user.country)
+                .execute(&mut connection)
+                .await?;
+        }
+        connection.close().await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(insert).context("inserting users")?;
+    Ok(users)
+}
+
+/// Processor time of a process's threads so far.
+fn cpu_secs(process: Pid) -> Result<f64> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
+        let path = thread?.path().join("schedstat");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let first = text.split(' ').next().unwrap_or_default();
+        nanos += first.parse::<u64>().context("processor time")?;
+    }
+    Ok(nanos as f64 / 1e9)
+}
+
+/// Processor time of this process and of the children that have ended so far.
+fn own_cpu_secs() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat")?;
+    // The name, in parentheses, may hold blanks; user and system time follow, then the children's.
+    let (_, rest) = stat.rsplit_once(')').context("/proc/self/stat")?;
+    let ticks = rest
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .map(str::parse::<u64>);
+    let ticks: u64 = ticks.sum::<Result<_, _>>().context("/proc/self/stat")?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
