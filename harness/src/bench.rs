@@ -4,5 +4,12 @@
 pub mod engine;
 pub mod input;
 pub mod record;
+
+pub mod results;
+#[cfg(test)]
+mod sample;
 pub mod scenario;
+pub mod score;
+pub mod standings;
+pub mod statistics;
 pub mod watch;
