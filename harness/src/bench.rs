@@ -1,10 +1,11 @@
 //! Measurement: how much of a processor does a request cost, how many are answered in a second, how
 //! long does one take, and who was at the limit?
 
+pub mod compare;
 pub mod engine;
 pub mod input;
 pub mod record;
-
+pub mod report;
 pub mod results;
 #[cfg(test)]
 mod sample;

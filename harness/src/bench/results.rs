@@ -150,6 +150,17 @@ impl Results {
         contenders.find(|contender| !contender.is_limit)
     }
 
+    /// What scores are against: the contender of this name, or else the default.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn baseline(&self, name: Option<&str>) -> Result<Option<&Planned>> {
+        match name {
+            Some(name) => self.contender(name).map(Some),
+            None => Ok(self.default_baseline()),
+        }
+    }
+
     /// The attempts in closed loop.
     pub fn closed(&self) -> impl Iterator<Item = &Attempt> {
         let attempts = self.attempts.iter();

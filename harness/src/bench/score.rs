@@ -107,10 +107,7 @@ pub fn read(path: &Path, baseline: Option<&str>) -> Result<Scores> {
 }
 
 fn measured(results: &Results, baseline: Option<&str>) -> Result<Scores> {
-    let baseline = match baseline {
-        Some(name) => Some(results.contender(name)?),
-        None => results.default_baseline(),
-    };
+    let baseline = results.baseline(baseline)?;
     let standings = Standings::of(results, baseline);
     let scenarios = standings.scenarios.iter().map(|standing| {
         let rows = standing.cells.iter().filter_map(|cell| {

@@ -40,7 +40,8 @@ impl Estimate {
         let values = sorted(values);
         let (min, max) = (*values.first()?, *values.last()?);
         let mut random = fastrand::Rng::with_seed(SEED);
-        let medians = (0..RESAMPLES).map(|_| resampled_median(&values, &mut random));
+        let mut drawn = Vec::new();
+        let medians = (0..RESAMPLES).map(|_| resampled_median(&values, &mut random, &mut drawn));
         let (low, high) = interval(medians.collect());
         Some(Self {
             median: median_of_sorted(&values),
@@ -123,9 +124,10 @@ impl Change {
             return None;
         }
         let mut random = fastrand::Rng::with_seed(SEED);
+        let mut drawn = Vec::new();
         let changes = (0..RESAMPLES).map(|_| {
-            let before = resampled_median(&before, &mut random);
-            resampled_median(&after, &mut random) / before - 1.0
+            let before = resampled_median(&before, &mut random, &mut drawn);
+            resampled_median(&after, &mut random, &mut drawn) / before - 1.0
         });
         let (low, high) = interval(changes.collect());
         Some(Self {
@@ -158,12 +160,12 @@ fn median_of_sorted(values: &[f64]) -> f64 {
     }
 }
 
-/// The median of as many, drawn with replacement.
-fn resampled_median(sorted: &[f64], random: &mut fastrand::Rng) -> f64 {
-    let mut drawn: Vec<_> = sorted
-        .iter()
-        .map(|_| random.usize(..sorted.len()))
-        .collect();
+/// The median of as many, drawn with replacement into a buffer that is used again and again.
+fn resampled_median(sorted: &[f64], random: &mut fastrand::Rng, drawn: &mut Vec<usize>) -> f64 {
+    drawn.clear();
+    for _ in sorted {
+        drawn.push(random.usize(..sorted.len()));
+    }
     drawn.sort_unstable();
     let middle = drawn.len() / 2;
     if drawn.len() % 2 == 1 {
