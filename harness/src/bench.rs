@@ -1,17 +1,22 @@
 //! Measurement: how much of a processor does a request cost, how many are answered in a second, how
 //! long does one take, and who was at the limit?
 
+pub mod compare;
 pub mod engine;
 pub mod input;
 pub(crate) mod log;
 mod party;
 pub(crate) mod platform;
 pub mod record;
+pub mod report;
+pub mod results;
 pub(crate) mod run;
 #[cfg(test)]
 mod sample;
 pub mod scenario;
 pub(crate) mod schedule;
+pub mod score;
+pub mod standings;
 pub mod statistics;
 pub mod verdict;
 pub mod watch;

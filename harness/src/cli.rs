@@ -2,7 +2,10 @@
 
 mod bench;
 mod check;
+mod compare;
 mod prepare;
+mod report;
+mod score;
 
 use std::env;
 use std::process::ExitCode;
@@ -23,7 +26,8 @@ use crate::{down, token, up};
 /// Exit code when a check failed: not everything runs.
 const EXIT_FAILED: u8 = 1;
 
-/// Starts the suite natively, checks contenders against the contract, hands out tokens.
+/// Starts the suite natively, checks contenders against the contract, reports on runs, hands out
+/// tokens.
 #[derive(Debug, Parser)]
 #[command(name = "harness", version)]
 struct Cli {
@@ -68,6 +72,14 @@ enum Command {
     /// Exit code 0 if all were measured, 1 if one failed its check or did not start, 2 if nothing
     /// could be measured or the run was interrupted.
     Bench(Box<bench::BenchOptions>),
+    /// Write the reports of a run again, from its results.jsonl
+    Report(report::ReportOptions),
+    /// Show what has changed from one run to another, and what of it is real
+    Compare(compare::CompareOptions),
+    /// Print the field's score `vs all` of a run, or check that of a published table
+    ///
+    /// Exit code 1 if a published score does not follow from its figures.
+    Score(score::ScoreOptions),
     /// Print the contract: the OpenAPI document, the table of checks, or both
     Contract {
         /// One of them only
@@ -144,6 +156,12 @@ pub fn run() -> ExitCode {
         },
         Command::Prepare(options) => prepare::prepare(&options),
         Command::Bench(options) => match bench::bench(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Report(options) => report::report(&options),
+        Command::Compare(options) => compare::compare(&options),
+        Command::Score(options) => match score::score(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::record::{Line, Run, SCHEMA};
-
-/// The file of a run in its folder.
-pub const RESULTS: &str = "results.jsonl";
+use super::results::FILE as RESULTS;
 
 /// The lines of a run, and the file that they are in.
 #[derive(Debug)]
@@ -133,7 +131,8 @@ mod tests {
     use tempfile::tempdir;
 
     use super::*;
-    use crate::bench::{platform, sample};
+    use crate::bench::platform;
+    use crate::bench::sample::small;
 
     fn end() -> Line {
         Line::End {
@@ -149,7 +148,7 @@ mod tests {
             commit: None,
             machine: platform::machine(),
             versions: Default::default(),
-            plan: sample::plan(&["a"]),
+            plan: small::plan(&["a"]),
         }
     }
 

@@ -254,14 +254,14 @@ impl Schedule<'_> {
 mod tests {
     use super::*;
     use crate::bench::record::{Failed, Failure, Start};
-    use crate::bench::sample;
+    use crate::bench::sample::small;
 
     fn plan(names: &[&str], scenarios: &[Scenario], rates: &[Rate]) -> Plan {
         Plan {
             scenarios: scenarios.to_vec(),
             rounds: 2,
             rates: rates.to_vec(),
-            ..sample::plan(names)
+            ..small::plan(names)
         }
     }
 
@@ -272,7 +272,7 @@ mod tests {
             round,
             pace: step.pace,
             verdict: Verdict::ServerBound,
-            ..sample::attempt(name)
+            ..small::attempt(name)
         };
         (attempt.measured.seconds, attempt.measured.requests) = (1.0, rate);
         attempt.measured.latency.p99_ms = p99_ms;

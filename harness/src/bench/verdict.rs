@@ -112,14 +112,14 @@ pub fn doubts(attempt: &Attempt, plan: &Plan) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::bench::record::Usage;
-    use crate::bench::sample;
+    use crate::bench::sample::small;
 
     fn plan() -> Plan {
-        sample::plan(&["axum"])
+        small::plan(&["axum"])
     }
 
     fn attempt() -> Attempt {
-        sample::attempt("axum")
+        small::attempt("axum")
     }
 
     fn used(cpu_secs: f64) -> Usage {

@@ -1,7 +1,7 @@
 //! `harness bench`: what is measured, with what, and where the results go.
 
 use std::fmt::Write;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,13 +11,15 @@ use clap::{Args, Parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::bench::engine::Engine;
+use crate::bench::engine::k6::K6;
 use crate::bench::engine::own::Own;
+use crate::bench::engine::wrk::Wrk;
 use crate::bench::log::Log;
-use crate::bench::platform;
 use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
 use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
 use crate::bench::schedule::Schedule;
+use crate::bench::{platform, report, results};
 use crate::contender::{Choice, Contender, Way};
 use crate::cpus::Cpus;
 use crate::guide::{print, table};
@@ -120,8 +122,8 @@ impl EngineName {
     fn engine(self) -> Box<dyn Engine> {
         match self {
             Self::Own => Box::new(Own),
-            Self::K6 => Box::new(Own),
-            Self::Wrk => Box::new(Own),
+            Self::K6 => Box::new(K6),
+            Self::Wrk => Box::new(Wrk),
         }
     }
 }
@@ -336,7 +338,16 @@ impl BenchOptions {
                 folder.display()
             )));
         }
-        print(folder.display());
+        report::write(folder, None)?;
+        let results = results::read(folder)?;
+        if self.json {
+            print(report::json(&results, None)?);
+        } else {
+            let summary = report::summary(&results, report::terminal_width());
+            // A reader that has gone (`| head`) has seen enough.
+            let _ = anstream::stdout().write_all(summary.as_bytes());
+            print(format_args!("\n{}", folder.display()));
+        }
         let all_measured = !log.lines().iter().any(|line| match line {
             Line::Failure(_) => true,
             Line::Start(start) => !start.failed.is_empty(),
@@ -421,16 +432,6 @@ fn described(plan: &Plan) -> String {
         rounded(schedule.estimate())
     );
     text
-}
-
-/// Columns of the terminal; of a page where there is none.
-fn terminal_width() -> u16 {
-    const PAGE: u16 = 100;
-    let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.map_or(
-        PAGE,
-        |size| if size.ws_col > 0 { size.ws_col } else { PAGE },
-    )
 }
 
 #[cfg(test)]

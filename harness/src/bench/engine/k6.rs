@@ -56,10 +56,12 @@ impl Engine for K6 {
         let mut folder = Folder::new()?;
         folder.write(SCRIPT, &script(load.scenario))?;
         folder.write(INPUTS, &inputs(load.inputs))?;
+        let mut before = 0;
         if !load.warmup.is_zero() {
             let running = start(load, load.warmup, &mut folder)?;
             running.wait(watch, |_| Ok(()))?;
             running.finish()?;
+            before = measured(&folder.read(SUMMARY)?)?.requests;
         }
         let running = start(load, load.duration, &mut folder)?;
         let mut phase = Phase::Before;
@@ -69,7 +71,11 @@ impl Engine for K6 {
         })?;
         ensure!(phase == Phase::After, "k6 ended before its load did");
         running.finish()?;
-        measured(&folder.read(SUMMARY)?)
+        let measured = measured(&folder.read(SUMMARY)?)?;
+        Ok(Measured {
+            answers_in_all: before + measured.requests,
+            ..measured
+        })
     }
 }
 
@@ -228,6 +234,7 @@ fn measured(summary: &str) -> Result<Measured> {
     Ok(Measured {
         seconds: asked.count as f64 / asked.rate,
         requests: asked.count.saturating_sub(wrong),
+        answers_in_all: asked.count.saturating_sub(wrong),
         errors,
         bytes: received.count,
         latency: Latency {

@@ -50,16 +50,21 @@ impl Engine for Wrk {
         }
         let mut folder = Folder::new()?;
         folder.write(SCRIPT_FILE, &script(load.inputs, load.threads))?;
+        let mut before = 0;
         if !load.warmup.is_zero() {
             let running = start(load, load.warmup, &mut folder)?;
             running.wait(watch, |_| Ok(()))?;
-            running.finish()?;
+            before = measured(&running.finish()?)?.requests;
         }
         let running = start(load, load.duration, &mut folder)?;
         watch.begin(Generator::Process(running.pid()));
         running.wait(watch, |_| Ok(()))?;
         watch.end();
-        measured(&running.finish()?)
+        let measured = measured(&running.finish()?)?;
+        Ok(Measured {
+            answers_in_all: before + measured.requests,
+            ..measured
+        })
     }
 }
 
@@ -135,6 +140,7 @@ fn measured(output: &str) -> Result<Measured> {
     Ok(Measured {
         seconds: said.duration_us as f64 / 1e6,
         requests: said.requests.saturating_sub(said.status),
+        answers_in_all: said.requests.saturating_sub(said.status),
         errors,
         bytes: said.bytes,
         latency: Latency {

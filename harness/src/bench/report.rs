@@ -1,0 +1,72 @@
+//! Reports of a run: the page, the text to paste, the picture, the table for other programs. All are
+//! made from `results.jsonl` alone, and can be made again at any time.
+
+mod chart;
+mod csv;
+mod facts;
+mod figure;
+mod html;
+mod latency;
+mod markdown;
+mod summary;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::results::{self, Results};
+use super::standings::Standings;
+
+pub use summary::{summary, terminal_width};
+
+/// How it is measured and what the figures mean, in ten lines.
+pub const METHOD: [&str; 10] = [
+    "A contender runs alone on processors of its own; the engine, the upstream and Postgres share the others.",
+    "In each round it is started anew and has to pass the checks of level work: who fails one is shown, not ranked.",
+    "Rounds are interleaved, each begins with another contender, and every attempt is kept.",
+    "An attempt is a warm-up and then the measured time. Only right answers count as requests.",
+    "The primary figure is the processor time, user and system, of all of the contender's processes per right answer: it does not depend on how busy anyone else was.",
+    "A verdict says who was at the limit. A cell is server-bound if all its attempts are; only those are ranked by requests per second, all others by processor time only.",
+    "Figures are medians with a 95 % interval (percentile bootstrap, fixed seed). Of two to five attempts it is their range; the range of three holds the true median in three cases of four.",
+    "A rank is one more than the number of contenders whose whole interval is better: overlapping intervals share a rank.",
+    "`vs all` is the geometric mean of three ratios to the baseline: requests per second, mean and 99th percentile of the latency. The published rules take each contender's best attempt instead of medians.",
+    "In open loop requests follow a schedule at the same rates for everyone, and latency counts from the scheduled time. `limit` does none of the work and is no contender: every row is a fraction of it.",
+];
+
+/// Writes `results.csv`, `report.md`, `report.html` and `chart.svg` beside the `results.jsonl` of a
+/// folder, each as a whole or not at all, with scores against this baseline or else the first
+/// contender. Returns what was written.
+///
+/// # Errors
+/// The results cannot be read, have no such baseline, or a file cannot be written.
+pub fn write(folder: &Path, baseline: Option<&str>) -> Result<Vec<PathBuf>> {
+    let results = results::read(folder)?;
+    let standings = Standings::of(&results, results.baseline(baseline)?);
+    let files = [
+        ("results.csv", csv::table(&results)?),
+        ("report.md", markdown::report(&results, &standings)),
+        ("report.html", html::page(&results, &standings)),
+        ("chart.svg", chart::picture(&results, &standings)),
+    ];
+    let written = files.iter().map(|(name, text)| {
+        let (path, new) = (folder.join(name), folder.join(format!(".{name}.new")));
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(&new, &path))
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
+    });
+    written.collect()
+}
+
+/// The standings of a run as JSON, for other programs, with scores as in [`write`].
+///
+/// # Errors
+/// There is no such baseline, or they cannot be written as JSON.
+pub fn json(results: &Results, baseline: Option<&str>) -> Result<String> {
+    let standings = Standings::of(results, results.baseline(baseline)?);
+    serde_json::to_string_pretty(&standings).context("writing the standings as JSON")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! What every form of the report says beside the figures.
+
+use std::collections::BTreeMap;
+
+use super::super::record::{Attempt, Pace, Rate, Run};
+use super::super::results::Results;
+use super::super::standings::Standings;
+use super::super::statistics::Estimate;
+use super::figure::{self, listed, percent};
+use crate::guide::quoted;
+
+/// Who was measured.
+pub(super) fn title(results: &Results) -> String {
+    let contenders = results.run.plan.contenders.iter();
+    let contenders = contenders.filter(|contender| !contender.is_limit);
+    let names: Vec<_> = contenders
+        .map(|contender| contender.name.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => "No contender".to_owned(),
+        [..] if names.len() > 4 => format!("{} contenders", names.len()),
+        [..] => listed(&names),
+    }
+}
+
+/// Who costs least, in a sentence.
+pub(super) fn verdict(standings: &Standings<'_>) -> String {
+    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for standing in &standings.scenarios {
+        let leaders = standing.leaders();
+        let scenario = standing.scenario.name();
+        match groups.iter_mut().find(|(known, _)| *known == leaders) {
+            _ if leaders.is_empty() => {}
+            Some((_, scenarios)) => scenarios.push(scenario),
+            None => groups.push((leaders, vec![scenario])),
+        }
+    }
+    let parts: Vec<_> = groups
+        .iter()
+        .map(|(leaders, scenarios)| {
+            let together = if leaders.len() > 1 {
+                " (no difference seen)"
+            } else {
+                ""
+            };
+            format!("{}{together} in {}", listed(leaders), listed(scenarios))
+        })
+        .collect();
+    match parts.is_empty() {
+        true => "No contender could be ranked.".to_owned(),
+        false => format!("Least processor time per request: {}.", parts.join("; ")),
+    }
+}
+
+/// What keeps the run from being whole and the figures from being sure.
+pub(super) fn warnings(results: &Results, standings: &Standings<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let (made, planned) = (results.closed().count(), results.planned_closed());
+    if results.attempts.is_empty() {
+        warnings.push("Nothing was measured yet.".to_owned());
+    }
+    if results.ended_at.is_none() {
+        warnings.push(format!(
+            "This run was interrupted or is not done yet: {made} of {planned} closed-loop attempts were made."
+        ));
+    } else if made < planned {
+        warnings.push(format!(
+            "{made} of {planned} closed-loop attempts were made; the rest failed."
+        ));
+    }
+    if results.run.plan.rounds == 1 {
+        warnings.push(
+            "One round: there are no intervals, and ranks are those of single figures.".to_owned(),
+        );
+    }
+    let wide = standings.cells().filter(|cell| cell.is_wide());
+    let wide: Vec<_> = wide
+        .filter_map(|cell| {
+            let scenario = cell.attempts.first()?.scenario;
+            Some(format!(
+                "{} in {scenario} ({})",
+                cell.contender.name,
+                percent(cell.spread()?)
+            ))
+        })
+        .collect();
+    if !wide.is_empty() {
+        warnings.push(format!(
+            "Rounds differ by more than 10 %: {}.",
+            wide.join(", ")
+        ));
+    }
+    warnings
+}
+
+/// The machine and what ran on it, name and value.
+pub(super) fn machine(run: &Run) -> Vec<(&'static str, String)> {
+    let machine = &run.machine;
+    let cores = match machine.cores {
+        1 => "1 logical core".to_owned(),
+        cores => format!("{cores} logical cores"),
+    };
+    let unknown = || "not told".to_owned();
+    let virtualised = match machine.virtualisation.as_deref() {
+        Some("none") => "no, bare metal".to_owned(),
+        Some(by) => format!("yes, {by}"),
+        None => unknown(),
+    };
+    let versions = run.versions.iter();
+    let versions: Vec<_> = versions
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    vec![
+        ("Host", machine.host.clone()),
+        ("Processor", format!("{}, {cores}", machine.cpu)),
+        ("Governor", machine.governor.clone().unwrap_or_else(unknown)),
+        (
+            "Memory",
+            format!(
+                "{:.1} GiB",
+                machine.memory_bytes as f64 / f64::from(1 << 30)
+            ),
+        ),
+        ("Kernel", machine.kernel.clone()),
+        ("Virtualised", virtualised),
+        ("Versions", versions.join(", ")),
+        (
+            "Commit",
+            run.commit
+                .clone()
+                .unwrap_or_else(|| "none: not a checkout".to_owned()),
+        ),
+        ("Started", run.started_at.clone()),
+    ]
+}
+
+/// The plan in a sentence.
+pub(super) fn plan(run: &Run) -> String {
+    let plan = &run.plan;
+    let cpus = |cpus: &[usize]| {
+        let names: Vec<_> = cpus.iter().map(ToString::to_string).collect();
+        names.join(",")
+    };
+    let open = match plan.rates.is_empty() {
+        true => String::new(),
+        false => format!("; open loop at {}", rates(&plan.rates)),
+    };
+    format!(
+        "{} rounds of {} s after {} s of warm-up, {} connections from {}, {} worker{}, contender on processor {}, everything else on {}{open}.",
+        plan.rounds,
+        plan.duration_secs,
+        plan.warmup_secs,
+        plan.connections,
+        plan.engine,
+        plan.workers,
+        if plan.workers == 1 { "" } else { "s" },
+        cpus(&plan.contender_cpus),
+        cpus(&plan.other_cpus),
+    )
+}
+
+fn rates(rates: &[Rate]) -> String {
+    let fixed = rates.iter().filter_map(|rate| match rate {
+        Rate::Fixed(per_sec) => Some(format!("{}/s", figure::whole(*per_sec))),
+        _ => None,
+    });
+    let shares = rates.iter().filter_map(|rate| match rate {
+        Rate::PercentOfSlowest(percent) => Some(percent.to_string()),
+        _ => None,
+    });
+    let shares: Vec<_> = shares.collect();
+    let shares: Vec<_> = shares.iter().map(String::as_str).collect();
+    let mut parts: Vec<_> = fixed.collect();
+    if !shares.is_empty() {
+        parts.push(format!(
+            "{} % of the slowest server-bound rate",
+            listed(&shares)
+        ));
+    }
+    if rates.contains(&Rate::Sweep) {
+        parts.push("doubling rates until the knee".to_owned());
+    }
+    listed(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The command, to be pasted into a shell.
+pub(super) fn command(run: &Run) -> String {
+    let is_plain = |word: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,%+@".contains(c);
+        !word.is_empty() && word.chars().all(plain)
+    };
+    let words = run.command.iter().map(|word| match is_plain(word) {
+        true => word.clone(),
+        false => quoted(word),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// What does not add up: of whom, and what.
+pub(super) fn doubts(results: &Results) -> Vec<(String, &str)> {
+    let calibrations = results
+        .calibrations
+        .iter()
+        .map(|attempt| (attempt, "calibration, "));
+    let attempts = results.attempts.iter().map(|attempt| (attempt, ""));
+    let doubts = calibrations.chain(attempts).flat_map(|(attempt, prefix)| {
+        let doubts = attempt.doubts.iter();
+        doubts.map(move |doubt| (format!("{prefix}{}", place(attempt)), doubt.as_str()))
+    });
+    doubts.collect()
+}
+
+fn place(attempt: &Attempt) -> String {
+    let rate = match attempt.pace {
+        Pace::Closed => String::new(),
+        Pace::Open(rate) => format!(" at {}/s", figure::whole(rate)),
+    };
+    format!(
+        "{}, {}{rate}, round {}",
+        attempt.contender, attempt.scenario, attempt.round
+    )
+}
+
+/// Wrong and missing answers: of whom, what, how many.
+pub(super) fn wrong_answers(results: &Results) -> Vec<(String, String)> {
+    let wrong = results
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.measured.error_count() > 0);
+    let kinds = |errors: &BTreeMap<String, u64>| {
+        let kinds = errors
+            .iter()
+            .map(|(kind, count)| format!("{} × {kind}", figure::whole(*count as f64)));
+        kinds.collect::<Vec<_>>().join(", ")
+    };
+    wrong
+        .map(|attempt| (place(attempt), kinds(&attempt.measured.errors)))
+        .collect()
+}
+
+/// A figure with its interval in brackets.
+pub(super) fn with_interval(estimate: Option<&Estimate>, as_text: fn(f64) -> String) -> String {
+    figure::or_none(estimate, |estimate| {
+        let median = as_text(estimate.median);
+        match figure::interval(estimate, as_text) {
+            Some(interval) => format!("{median} ({interval})"),
+            None => median,
+        }
+    })
+}
