@@ -34,9 +34,9 @@ logs-docker: docker
 logs-native: build
 	@$(HARNESS) logs
 
-build: cargo ## Build the services and the harness
+build: cargo ## Build the services, the harness and the limit
 	@cargo build --release --locked --package upstream --package target-axum
-	@cargo build --release --locked --package harness
+	@for package in harness limit; do cargo build --release --locked --package $$package || exit; done
 
 test: cargo ## Prove it all: every test, with a private Postgres
 	@cargo test --workspace --locked

@@ -1,6 +1,7 @@
 //! The commands of `harness` and their options.
 
 mod check;
+mod choice;
 mod prepare;
 
 use std::env;

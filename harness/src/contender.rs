@@ -8,7 +8,9 @@ mod native;
 mod stanza;
 
 use std::collections::BTreeMap;
+use std::io::stderr;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +23,8 @@ use crate::port::{free_port, must_be_free};
 use crate::raw::Connection;
 
 pub(crate) use build::Build;
-pub(crate) use choice::{Choice, Way};
+pub(crate) use choice::choose;
+pub(crate) use stanza::{FILE, read};
 
 /// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -35,6 +38,8 @@ pub(crate) struct Contender {
     pub(crate) name: String,
     /// Language and framework with versions, such as `Rust 1.95, axum 0.8`.
     pub(crate) made_of: String,
+    /// Whether it is no contender but the physical limit, which fails checks by design.
+    pub(crate) is_limit: bool,
     /// The level that it promises.
     pub(crate) promises: Level,
     /// What it deviates from on purpose: slug or pattern, and why.
@@ -93,10 +98,32 @@ enum Process {
 }
 
 impl Contender {
-    /// Starts it, as a process or in a container, and waits until it answers.
+    /// Whether it says how it starts as a process, or in a container.
+    pub(crate) fn can_start(&self, in_container: bool) -> bool {
+        match in_container {
+            true => self.container.is_some(),
+            false => self.native.is_some(),
+        }
+    }
+
+    /// Runs its build, which says what it does on standard error: before its starts, not in them.
     ///
     /// # Errors
-    /// It cannot be built or started, or does not answer in time; the error shows the end of its
+    /// It says no command, lacks what it needs, or its build fails.
+    pub(crate) fn build(&self, interrupt: &Interrupt) -> Result<()> {
+        let how = self.natively()?;
+        if let Some(build) = &how.build {
+            eprintln!("$ {build}");
+        }
+        let log = stderr().as_fd().try_clone_to_owned()?;
+        Build::start(how, log)?.wait(interrupt, || {})
+    }
+
+    /// Starts it, as a process or in a container, and waits until it answers. What starts as a
+    /// process was built.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not answer in time; the error shows the end of its
     /// log. Nothing is left running.
     pub(crate) fn start(
         &self,
@@ -123,7 +150,7 @@ impl Contender {
             Process::Container(container::Process::start(how, &environment, interrupt)?)
         } else {
             let how = self.natively()?;
-            Process::Native(native::Process::start(how, &environment, interrupt)?)
+            Process::Native(native::Process::start(how, &environment)?)
         };
         let running = Running {
             address: (Ipv4Addr::LOCALHOST, port).into(),

@@ -47,7 +47,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Raises the limit of open files to what the system allows, and says how many connections fit.
-pub(crate) fn connections_max() -> usize {
+#[must_use]
+pub fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = CONNECTIONS_MAX + DESCRIPTORS_RESERVED;
     let allowed = limit.maximum.unwrap_or(wanted).min(wanted);

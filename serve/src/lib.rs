@@ -17,7 +17,7 @@ mod worker;
 
 pub use background::Background;
 pub use bearer::bearer;
-pub use bind::{BindError, bind};
+pub use bind::{BindError, bind, connections_max};
 pub use probe::{ProbeError, probe};
 pub use process::{Listen, could_not_run, main};
 pub use server::{ServeError, Server};

@@ -84,6 +84,10 @@ impl Row {
     }
 }
 
+/// What is said of a run against the physical limit.
+const BY_DESIGN: &str =
+    "fails by design: it is no contender, but the physical limit that the others are a fraction of";
+
 /// A run against one contender.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -91,6 +95,8 @@ pub struct Report {
     pub contender: String,
     /// What it is made of, such as `Rust, axum 0.8`; empty if it is not known.
     pub made_of: String,
+    /// Whether it is no contender but the physical limit, which fails by design.
+    pub is_limit: bool,
     /// The level up to which checks ran.
     pub level: Level,
     /// The level up to which they had to pass.
@@ -106,6 +112,7 @@ impl Report {
         Self {
             contender: String::new(),
             made_of: String::new(),
+            is_limit: false,
             level: options.level,
             required: options.required,
             took_ms: millis(took),
@@ -121,6 +128,12 @@ impl Report {
             made_of: made_of.to_owned(),
             ..self
         }
+    }
+
+    /// Of the physical limit, if `is_limit`.
+    #[must_use]
+    pub fn of_limit(self, is_limit: bool) -> Self {
+        Self { is_limit, ..self }
     }
 
     /// Whether all that had to pass did, and no declaration is stale.

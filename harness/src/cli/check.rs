@@ -12,11 +12,12 @@ use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_value};
 
+use super::choice::Choice;
 use crate::check::{
     DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
     run_watched,
 };
-use crate::contender::{Choice, Contender, Surroundings, Way};
+use crate::contender::{Contender, Surroundings};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
 use crate::postgres::TemporaryPostgres;
@@ -85,12 +86,8 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     let reports = match &options.url {
         Some(url) => vec![options.check_url(url, &interrupt)?],
         None => {
-            let way = match &options.command {
-                Some(command) => Way::Command(command),
-                None if options.containers => Way::Container,
-                None => Way::Native,
-            };
-            let contenders = options.choice.contenders(way)?;
+            let command = options.command.as_deref();
+            let contenders = options.choice.contenders(options.containers, command)?;
             let checked = contenders
                 .iter()
                 .map(|contender| options.check_contender(contender, &interrupt));
@@ -126,6 +123,9 @@ impl CheckOptions {
     /// Starts a contender with an upstream and a Postgres of the harness's own.
     fn check_contender(&self, contender: &Contender, interrupt: &Interrupt) -> Result<Report> {
         let run = || {
+            if !self.containers {
+                contender.build(interrupt)?;
+            }
             let secrets = Secrets::bench();
             let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
             let postgres = TemporaryPostgres::start()?;
@@ -146,7 +146,8 @@ impl CheckOptions {
             watched(subject, &options, &contender.name, interrupt)
         };
         let report = run().with_context(|| format!("checking {}", contender.name))?;
-        Ok(report.of(&contender.name, &contender.made_of))
+        let report = report.of(&contender.name, &contender.made_of);
+        Ok(report.of_limit(contender.is_limit))
     }
 
     /// Checks what runs already, with as much of its surroundings as is given.

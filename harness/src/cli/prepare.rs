@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::contender::{Build, Choice, Contender, Way};
+use super::choice::Choice;
+use crate::contender::{Build, Contender, read};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
 
@@ -39,7 +40,13 @@ struct Prepared {
 /// # Errors
 /// One is not ready; the table says why.
 pub(super) fn prepare(options: &PrepareOptions) -> Result<()> {
-    let contenders = options.choice.contenders(Way::Native)?;
+    let choice = &options.choice;
+    let mut contenders = choice.contenders(false, None)?;
+    if choice.all {
+        // No contender, but what a measurement of all is compared with.
+        let limits = read(&choice.contenders)?.into_iter();
+        contenders.extend(limits.filter(|contender| contender.is_limit));
+    }
     let interrupt = Interrupt::by_signal()?;
     let prepared = contenders
         .iter()

@@ -11,7 +11,7 @@ use super::{Container, Contender, Native};
 use crate::check::Level;
 
 /// The file's name.
-pub(super) const FILE: &str = "contenders.toml";
+pub(crate) const FILE: &str = "contenders.toml";
 
 /// Name of the file beside it, whose folders are those of a checkout of the public harness.
 pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
@@ -22,6 +22,7 @@ pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
 struct Stanza {
     language: String,
     framework: String,
+    kind: Option<Kind>,
     #[serde(default = "work")]
     promises: Level,
     #[serde(default)]
@@ -35,6 +36,13 @@ struct Stanza {
     compose: Option<Compose>,
     #[serde(default)]
     deviations: BTreeMap<String, String>,
+}
+
+/// What it is, if no contender.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Limit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,7 +60,7 @@ fn work() -> Level {
 ///
 /// # Errors
 /// The file cannot be read, or a stanza is not of its form: says where.
-pub(super) fn read(path: &Path) -> Result<Vec<Contender>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Contender>> {
     read_under(path.parent().unwrap_or(Path::new("")), path)
 }
 
@@ -119,6 +127,7 @@ fn contender(name: String, stanza: Stanza, folders: &Folders) -> Result<Contende
     Ok(Contender {
         name,
         made_of: format!("{}, {}", stanza.language, stanza.framework),
+        is_limit: matches!(stanza.kind, Some(Kind::Limit)),
         promises: stanza.promises,
         deviations: stanza.deviations,
         environment: stanza.environment,
@@ -166,6 +175,13 @@ mod tests {
         assert_eq!(container.files, [Path::new("/field/c.yml")]);
         assert_eq!([native.port, container.port], [Some(8000); 2]);
         assert_eq!(contender.deviations["movies/*"], "why");
+    }
+
+    #[test]
+    fn a_limit_is_no_contender() {
+        let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
+        assert!(parse(&text, &folders()).unwrap()[0].is_limit);
+        assert!(error(&text.replace("limit", "other")).contains("unknown variant `other`"));
     }
 
     #[test]

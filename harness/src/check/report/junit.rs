@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 use super::super::verdict::Outcome;
-use super::{Report, Row};
+use super::{BY_DESIGN, Report, Row};
 
 /// The reports, a suite for each contender. What is reported but not required is skipped.
 pub(super) fn xml(reports: &[Report]) -> Result<String> {
@@ -14,6 +14,9 @@ pub(super) fn xml(reports: &[Report]) -> Result<String> {
     for report in reports {
         let mut suite = TestSuite::new(report.contender.clone());
         suite.set_time(Duration::from_millis(report.took_ms));
+        if report.is_limit {
+            suite.set_system_out(format!("{} {BY_DESIGN}", report.contender));
+        }
         suite.add_test_cases(report.checks.iter().map(case));
         suites.add_test_suite(suite);
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::Check;
 use super::super::verdict::Outcome;
-use super::Report;
+use super::{BY_DESIGN, Report};
 
 /// The table of these checks: slug, level, what is asked, where that is written.
 #[must_use]
@@ -37,6 +37,9 @@ pub(super) fn report(report: &Report) -> String {
     let mut text = format!("## {}\n\n", report.contender);
     if !report.made_of.is_empty() {
         let _ = writeln!(text, "{}\n", report.made_of);
+    }
+    if report.is_limit {
+        let _ = writeln!(text, "{} {BY_DESIGN}.\n", report.contender);
     }
     text += "| check | level | outcome | |\n|---|---|---|---|\n";
     for row in &report.checks {

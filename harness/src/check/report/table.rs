@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::super::Level;
 use super::super::verdict::Outcome;
-use super::{Report, Row};
+use super::{BY_DESIGN, Report, Row};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -34,6 +34,9 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
         (true, false) => (BAD, format!("does not pass level {}", report.required)),
     };
     let _ = writeln!(text, "{style}{} {word}{style:#}", report.contender);
+    if report.is_limit {
+        let _ = writeln!(text, "{ODD}{} {BY_DESIGN}{ODD:#}", report.contender);
+    }
     text
 }
 

@@ -1,0 +1,86 @@
+//! What the tests start, and how they ask it.
+
+use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+use harness::child::Service;
+use harness::postgres::TemporaryPostgres;
+use harness::raw::{Answer, Connection};
+use schema::env;
+use serve::{Background, Server};
+
+/// The Postgres of every test that does not stop it.
+static POSTGRES: LazyLock<Mutex<TemporaryPostgres>> =
+    LazyLock::new(|| Mutex::new(TemporaryPostgres::start().unwrap()));
+
+/// The limit as a process, and its upstream.
+pub(crate) struct Limit {
+    pub(crate) service: Service,
+    /// None if the test set `UPSTREAM_URL`.
+    pub(crate) upstream: Option<Background>,
+}
+
+impl Limit {
+    /// With an upstream and the shared Postgres.
+    pub(crate) fn start() -> Self {
+        let port = POSTGRES.lock().unwrap().port();
+        Self::with(port, &[])
+    }
+
+    /// With a Postgres on this port, and these variables set otherwise.
+    pub(crate) fn with(postgres_port: u16, variables: &[(&str, &str)]) -> Self {
+        let set = |name| variables.iter().any(|(known, _)| *known == name);
+        let upstream = (!set("UPSTREAM_URL")).then(|| start_upstream(0));
+        let mut command = command();
+        if let Some(upstream) = &upstream {
+            command.env("UPSTREAM_URL", format!("http://{}", upstream.address()));
+        }
+        command
+            .env("DB_HOST", "127.0.0.1")
+            .env("DB_PORT", postgres_port.to_string())
+            .envs(variables.iter().copied());
+        Self {
+            service: Service::start(&mut command).unwrap(),
+            upstream,
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.service.address()).unwrap()
+    }
+
+    /// Asks on a connection of its own.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.connect().ask(get(path)).unwrap()
+    }
+}
+
+pub(crate) fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_limit"))
+}
+
+/// An upstream that shows faults when asked.
+pub(crate) fn start_upstream(port: u16) -> Background {
+    let config = upstream::Config::read(|name| match name {
+        "UPSTREAM_FAULTS" => Some("1".into()),
+        _ => env::bench_lookup(name),
+    })
+    .unwrap();
+    let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), port).unwrap();
+    let make_service = move |_| Ok(upstream::service(&config));
+    Server::new(NonZeroUsize::MIN)
+        .spawn(listener, make_service)
+        .unwrap()
+}
+
+pub(crate) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: limit\r\n\r\n")
+}
+
+/// What k6 posts, but for its token, which nobody reads here.
+pub(crate) fn post_movie(body: &str) -> String {
+    let length = body.len();
+    format!("POST /movies HTTP/1.1\r\nHost: limit\r\nContent-Length: {length}\r\n\r\n{body}")
+}
