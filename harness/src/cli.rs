@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod choice;
 mod compare;
 mod prepare;
 mod report;

@@ -8,6 +8,7 @@ mod native;
 mod stanza;
 
 use std::collections::BTreeMap;
+use std::io::stderr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ use crate::port::{free_port, must_be_free};
 use crate::raw::Connection;
 
 pub(crate) use build::Build;
-pub(crate) use choice::{Choice, Way};
+pub(crate) use choice::choose;
+pub(crate) use stanza::{FILE, read};
 
 /// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,24 +106,32 @@ enum Process {
 }
 
 impl Contender {
-    /// Builds it now, so that no start has to.
-    ///
-    /// # Errors
-    /// The build fails; a start will try again.
-    pub(crate) fn build_ahead(&mut self, interrupt: &Interrupt) -> Result<()> {
-        let Some(native) = &mut self.native else {
-            return Ok(());
-        };
-        let log = std::io::stderr().as_fd().try_clone_to_owned()?;
-        Build::start(native, log)?.wait(interrupt, || {})?;
-        native.build = None;
-        Ok(())
+    /// Whether it says how it starts as a process, or in a container.
+    pub(crate) fn can_start(&self, in_container: bool) -> bool {
+        match in_container {
+            true => self.container.is_some(),
+            false => self.native.is_some(),
+        }
     }
 
-    /// Starts it, as a process or in a container, and waits until it answers.
+    /// Runs its build, which says what it does on standard error: before its starts, not in them.
     ///
     /// # Errors
-    /// It cannot be built or started, or does not answer in time; the error shows the end of its
+    /// It says no command, lacks what it needs, or its build fails.
+    pub(crate) fn build(&self, interrupt: &Interrupt) -> Result<()> {
+        let how = self.natively()?;
+        if let Some(build) = &how.build {
+            eprintln!("$ {build}");
+        }
+        let log = stderr().as_fd().try_clone_to_owned()?;
+        Build::start(how, log)?.wait(interrupt, || {})
+    }
+
+    /// Starts it, as a process or in a container, and waits until it answers. What starts as a
+    /// process was built.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not answer in time; the error shows the end of its
     /// log. Nothing is left running.
     pub(crate) fn start(
         &self,
@@ -143,16 +153,14 @@ impl Contender {
             None => free_port()?,
         };
         let environment = self.environment(port, surroundings);
+        let cpus = surroundings.cpus.as_ref();
         let process = if in_container {
             let how = self.in_container()?;
-            let cpus = surroundings.cpus.as_ref();
             let started = container::Process::start(how, &environment, cpus, interrupt);
             Process::Container(started?)
         } else {
             let how = self.natively()?;
-            let cpus = surroundings.cpus.as_ref();
-            let started = native::Process::start(how, &environment, cpus, interrupt);
-            Process::Native(started?)
+            Process::Native(native::Process::start(how, &environment, cpus)?)
         };
         let running = Running {
             address: (Ipv4Addr::LOCALHOST, port).into(),

@@ -10,6 +10,7 @@ use anyhow::{Context, Error, Result, ensure};
 use clap::{Args, Parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::choice::Choice;
 use crate::bench::engine::Engine;
 use crate::bench::engine::k6::K6;
 use crate::bench::engine::own::Own;
@@ -20,7 +21,7 @@ use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
 use crate::bench::schedule::Schedule;
 use crate::bench::{platform, report, results};
-use crate::contender::{Choice, Contender, Way};
+use crate::contender::{Contender, read};
 use crate::cpus::Cpus;
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
@@ -218,10 +219,11 @@ impl BenchOptions {
     fn chosen(&self) -> Result<Vec<Contender>> {
         let mut choice = self.choice.clone();
         choice.all |= choice.names.is_empty();
-        choice.contenders(match &self.containers {
-            Some(names) if names.iter().all(String::is_empty) => Way::Container,
-            _ => Way::Native,
-        })
+        let all_in_containers = self
+            .containers
+            .as_ref()
+            .is_some_and(|names| names.iter().all(String::is_empty));
+        choice.contenders(all_in_containers, None)
     }
 
     fn split(&self) -> Result<Split> {
@@ -290,12 +292,7 @@ impl BenchOptions {
     }
 
     /// Measures what is left, and writes the report.
-    fn measure(
-        &self,
-        folder: &Path,
-        mut contenders: Vec<Contender>,
-        log: &mut Log,
-    ) -> Result<bool> {
+    fn measure(&self, folder: &Path, contenders: Vec<Contender>, log: &mut Log) -> Result<bool> {
         let plan = log.run().plan.clone();
         let planned = plan.contenders.iter().map(|planned| &planned.name);
         ensure!(
@@ -305,11 +302,15 @@ impl BenchOptions {
         );
         let interrupt = Interrupt::by_signal()?;
         let split = self.split()?;
-        let mut limit = self.choice.limit()?;
-        for contender in contenders.iter_mut().chain(&mut limit) {
-            let built = contender.build_ahead(&interrupt);
+        let known = read(&self.choice.contenders)?;
+        let limit = known.into_iter().find(|contender| contender.is_limit);
+        let natives = contenders
+            .iter()
+            .filter(|contender| !self.in_container(contender));
+        for contender in natives.chain(&limit) {
+            let built = contender.build(&interrupt);
             interrupt.check()?;
-            // Its starts will fail for the same reason, and the report says so.
+            // Its starts will fail for that reason, and the report says so.
             if let Err(error) = built {
                 eprintln!("{}: {error:#}", contender.name);
             }

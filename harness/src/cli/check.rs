@@ -13,11 +13,12 @@ use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_value};
 
+use super::choice::Choice;
 use crate::check::{
     DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
     run_watched,
 };
-use crate::contender::{Choice, Contender, Surroundings, Way};
+use crate::contender::{Contender, Surroundings};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
 use crate::postgres::TemporaryPostgres;
@@ -86,12 +87,8 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     let reports = match &options.url {
         Some(url) => vec![options.check_url(url, &interrupt)?],
         None => {
-            let way = match &options.command {
-                Some(command) => Way::Command(command),
-                None if options.containers => Way::Container,
-                None => Way::Native,
-            };
-            let mut contenders = options.choice.contenders(way)?;
+            let command = options.command.as_deref();
+            let mut contenders = options.choice.contenders(options.containers, command)?;
             if options.choice.all {
                 for limit in contenders.extract_if(.., |contender| contender.is_limit) {
                     eprintln!(
@@ -135,6 +132,9 @@ impl CheckOptions {
     /// Starts a contender with an upstream and a Postgres of the harness's own.
     fn check_contender(&self, contender: &Contender, interrupt: &Interrupt) -> Result<Report> {
         let run = || {
+            if !self.containers {
+                contender.build(interrupt)?;
+            }
             let secrets = Secrets::bench();
             let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
             let postgres = TemporaryPostgres::start()?;

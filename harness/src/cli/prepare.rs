@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::contender::{Build, Choice, Contender, Way};
+use super::choice::Choice;
+use crate::contender::{Build, Contender};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
 
@@ -39,7 +40,7 @@ struct Prepared {
 /// # Errors
 /// One is not ready; the table says why.
 pub(super) fn prepare(options: &PrepareOptions) -> Result<()> {
-    let contenders = options.choice.contenders(Way::Native)?;
+    let contenders = options.choice.contenders(false, None)?;
     let interrupt = Interrupt::by_signal()?;
     let prepared = contenders
         .iter()

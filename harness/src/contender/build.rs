@@ -20,6 +20,18 @@ const CONTENDERS_DIR: &str = "CONTENDERS_DIR";
 /// How often a wait looks again: as often as somebody who watches it may want to see something new.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+impl Native {
+    /// Fails unless the folder is there that it builds and starts in.
+    pub(super) fn has_folder(&self) -> Result<()> {
+        ensure!(
+            self.folder.is_dir(),
+            "there is no folder {} to start it in",
+            self.folder.display()
+        );
+        Ok(())
+    }
+}
+
 /// A build that runs, in a process group of its own; it is ended when this is dropped.
 pub(crate) struct Build<'a> {
     /// Its command line.
@@ -38,11 +50,7 @@ impl<'a> Build<'a> {
         for (program, remedy) in &how.needs {
             ensure!(is_in(&path, program), "{program} is missing: {remedy}");
         }
-        ensure!(
-            how.folder.is_dir(),
-            "there is no folder {} to start it in",
-            how.folder.display()
-        );
+        how.has_folder()?;
         let Some(line) = how.build.as_deref() else {
             return Ok(Self {
                 line: "",

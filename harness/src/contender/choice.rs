@@ -3,72 +3,38 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 
-use super::stanza::{self, API_BENCHMARKS_FILE, FILE};
-use super::{Contender, Native, api_benchmarks};
+use super::stanza::{API_BENCHMARKS_FILE, read_under};
+use super::{Contender, Native, api_benchmarks, read};
 
-/// Options that name contenders.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Choice {
-    /// Contenders of contenders.toml, or else of --api-benchmarks
-    #[arg(conflicts_with = "all")]
-    pub(crate) names: Vec<String>,
-    /// Every contender there is
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// File that lists the contenders
-    #[arg(long, value_name = "FILE", default_value = FILE)]
-    pub(crate) contenders: PathBuf,
-    /// Checkout of the public harness, whose contenders are offered too
-    #[arg(long, value_name = "DIR")]
-    pub(crate) api_benchmarks: Option<PathBuf>,
-}
-
-/// How contenders are to start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Way<'a> {
-    Native,
-    Container,
-    /// By this command line instead of their own.
-    Command(&'a str),
-}
-
-impl Choice {
-    /// The contenders that are named, in that order; or all that can start so, the file's first.
-    ///
-    /// # Errors
-    /// There is no such contender, none is named, or a file cannot be read.
-    pub(crate) fn contenders(&self, way: Way<'_>) -> Result<Vec<Contender>> {
-        let known = Known::read(self)?;
-        if self.all {
-            let all = known.names().into_iter().map(|name| known.find(name, way));
-            let mut all = all.collect::<Result<Vec<_>>>()?;
-            all.retain(|contender| match way {
-                Way::Container => contender.container.is_some(),
-                Way::Native | Way::Command(_) => contender.native.is_some(),
-            });
-            return Ok(all);
-        }
-        ensure!(!self.names.is_empty(), "which contender? {known}; or --all");
-        for (index, name) in self.names.iter().enumerate() {
-            ensure!(!self.names[..index].contains(name), "{name} is named twice");
-        }
-        let named = self.names.iter().map(|name| known.find(name, way));
-        named.collect()
+/// The contenders that are named, in that order, or all: the file's first, then the checkout's. A
+/// name is looked up in the file first. With a `command`, they start by that instead of their own.
+///
+/// # Errors
+/// There is no such contender, none is named, or a file cannot be read.
+pub(crate) fn choose(
+    names: &[String],
+    all: bool,
+    file: &Path,
+    api_benchmarks: Option<&Path>,
+    command: Option<&str>,
+) -> Result<Vec<Contender>> {
+    let known = Known::read(file, api_benchmarks)?;
+    if all {
+        let all = known.names().into_iter();
+        let all = all.map(|name| known.find(name, command));
+        let all = all.collect::<Result<Vec<_>>>()?;
+        return Ok(all);
     }
-
-    /// The physical limit, if the file lists it.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub(crate) fn limit(&self) -> Result<Option<Contender>> {
-        let known = stanza::read(&self.contenders)?;
-        Ok(known.into_iter().find(|contender| contender.is_limit))
+    ensure!(!names.is_empty(), "which contender? {known}; or --all");
+    for (index, name) in names.iter().enumerate() {
+        ensure!(!names[..index].contains(name), "{name} is named twice");
     }
+    let named = names.iter().map(|name| known.find(name, command));
+    named.collect()
 }
 
 /// What there is to choose from.
@@ -87,13 +53,12 @@ struct Checkout<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn read(choice: &'a Choice) -> Result<Self> {
-        let checkout = choice.api_benchmarks.as_deref();
-        let checkout = checkout.map(|folder| Checkout::read(folder, &choice.contenders));
+    fn read(file: &'a Path, checkout: Option<&'a Path>) -> Result<Self> {
+        let checkout = checkout.map(|folder| Checkout::read(folder, file));
         Ok(Self {
             checkout: checkout.transpose()?,
-            contenders: stanza::read(&choice.contenders)?,
-            file: &choice.contenders,
+            contenders: read(file)?,
+            file,
         })
     }
 
@@ -111,14 +76,14 @@ impl<'a> Known<'a> {
         names
     }
 
-    fn find(&self, name: &str, way: Way<'_>) -> Result<Contender> {
+    fn find(&self, name: &str, command: Option<&str>) -> Result<Contender> {
         let own = self
             .contenders
             .iter()
             .find(|contender| contender.name == name);
         if let Some(own) = own {
             let mut contender = own.clone();
-            if let Way::Command(command) = way {
+            if let Some(command) = command {
                 ensure!(
                     contender.native.is_some(),
                     "--command overrides the command of a stanza, and {name} has none"
@@ -132,7 +97,7 @@ impl<'a> Known<'a> {
         }
         match &self.checkout {
             Some(checkout) if checkout.names.iter().any(|known| known == name) => {
-                checkout.find(name, way)
+                checkout.find(name, command)
             }
             _ => bail!("there is no contender {name}: {self}"),
         }
@@ -165,7 +130,7 @@ impl<'a> Checkout<'a> {
         let file = contenders_file.with_file_name(API_BENCHMARKS_FILE);
         // A list of one's own elsewhere needs none: then they start in containers only.
         let stanzas = if file.is_file() {
-            stanza::read_under(folder, &file)?
+            read_under(folder, &file)?
         } else {
             Vec::new()
         };
@@ -176,10 +141,10 @@ impl<'a> Checkout<'a> {
         })
     }
 
-    fn find(&self, name: &str, way: Way<'_>) -> Result<Contender> {
+    fn find(&self, name: &str, command: Option<&str>) -> Result<Contender> {
         let stanza = self.stanzas.iter().find(|stanza| stanza.name == name);
         let mut contender = api_benchmarks::find(self.folder, name, stanza.cloned())?;
-        if let Way::Command(command) = way {
+        if let Some(command) = command {
             let folder = std::path::absolute(self.folder);
             let folder = folder.context("resolving the checkout's folder")?;
             contender.native = Some(Native {
@@ -201,11 +166,12 @@ mod tests {
 
     use tempfile::TempDir;
 
+    use super::super::FILE;
     use super::*;
 
     /// A list of `mine` and `gin`, and a checkout of `gin`, `jero` and `flask`, of which `jero` has
     /// a stanza.
-    fn choice(names: &[&str]) -> (TempDir, Choice) {
+    fn field() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let stanza = |name: &str, more: &str| {
@@ -224,13 +190,14 @@ mod tests {
             );
             write(&format!("compose.{name}.yml"), &text);
         }
-        let choice = Choice {
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            all: names.is_empty(),
-            contenders: folder.path().join(FILE),
-            api_benchmarks: Some(folder.path().to_owned()),
-        };
-        (folder, choice)
+        folder
+    }
+
+    fn chosen(folder: &TempDir, names: &[&str], command: Option<&str>) -> Result<Vec<Contender>> {
+        let folder = folder.path();
+        let all = names.is_empty();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        choose(&names, all, &folder.join(FILE), Some(folder), command)
     }
 
     fn names(contenders: &[Contender]) -> Vec<&str> {
@@ -240,8 +207,8 @@ mod tests {
 
     #[test]
     fn contenders_come_as_they_are_named_the_list_s_before_the_checkout_s() {
-        let (_folder, choice) = choice(&["jero", "gin", "mine"]);
-        let contenders = choice.contenders(Way::Native).unwrap();
+        let folder = field();
+        let contenders = chosen(&folder, &["jero", "gin", "mine"], None).unwrap();
         assert_eq!(names(&contenders), ["jero", "gin", "mine"]);
         assert_eq!(contenders[0].made_of, "L, F");
         assert!(contenders[1].container.is_none(), "the checkout's gin");
@@ -249,8 +216,8 @@ mod tests {
 
     #[test]
     fn a_stanza_s_variables_are_laid_over_the_compose_file_s_and_its_folder_is_the_checkout_s() {
-        let (folder, choice) = choice(&["jero"]);
-        let contenders = choice.contenders(Way::Native).unwrap();
+        let folder = field();
+        let contenders = chosen(&folder, &["jero"], None).unwrap();
         let jero = &contenders[0];
         assert_eq!(jero.environment["LOOP"], "asyncio");
         assert_eq!(jero.environment["WORKERS"], "1");
@@ -260,17 +227,22 @@ mod tests {
     }
 
     #[test]
-    fn all_are_those_that_can_start_so() {
-        let (_folder, choice) = choice(&[]);
-        let all = |way| choice.contenders(way).unwrap();
-        assert_eq!(names(&all(Way::Native)), ["gin", "mine", "jero"]);
-        assert_eq!(names(&all(Way::Container)), ["flask", "jero"]);
+    fn all_are_the_list_s_and_then_the_checkout_s_without_the_limit() {
+        let folder = field();
+        let file = folder.path().join(FILE);
+        let limit =
+            "[limit]\nkind = \"limit\"\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"own\"\n";
+        fs::write(&file, fs::read_to_string(&file).unwrap() + limit).unwrap();
+        let all = chosen(&folder, &[], None).unwrap();
+        assert_eq!(names(&all), ["gin", "mine", "flask", "jero"]);
+        let natively = all.iter().map(|contender| contender.native.is_some());
+        assert!(natively.eq([true, true, false, true]));
     }
 
     #[test]
     fn a_command_line_replaces_the_stanza_s_and_runs_in_the_checkout() {
-        let (folder, choice) = choice(&["jero", "flask", "mine"]);
-        let contenders = choice.contenders(Way::Command("other")).unwrap();
+        let folder = field();
+        let contenders = chosen(&folder, &["jero", "flask", "mine"], Some("other")).unwrap();
         for contender in &contenders {
             let native = contender.natively().unwrap();
             assert_eq!(native.command, "other");
@@ -281,16 +253,16 @@ mod tests {
 
     #[test]
     fn who_is_not_there_or_named_twice_is_told_with_who_is_there() {
-        let (_folder, unknown) = choice(&["nobody"]);
-        let error = unknown.contenders(Way::Native).unwrap_err().to_string();
+        let folder = field();
+        let error = |names: &[&str]| chosen(&folder, names, None).unwrap_err().to_string();
+        let twice = error(&["gin", "gin"]);
+        assert_eq!(twice, "gin is named twice");
+        let error = error(&["nobody"]);
         assert!(
             error.starts_with("there is no contender nobody: "),
             "{error}"
         );
         assert!(error.contains("has gin, mine; "), "{error}");
         assert!(error.ends_with("has flask, gin, jero"), "{error}");
-        let (_folder, twice) = choice(&["gin", "gin"]);
-        let error = twice.contenders(Way::Native).unwrap_err().to_string();
-        assert_eq!(error, "gin is named twice");
     }
 }

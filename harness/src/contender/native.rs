@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::stderr;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
@@ -12,11 +10,10 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::{Build, Native};
+use super::Native;
 use crate::account::Account;
 use crate::cpus::Cpus;
 use crate::daemon::Daemon;
-use crate::interrupt::Interrupt;
 use crate::program::Program;
 use crate::watchdog::Watchdog;
 
@@ -38,20 +35,16 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Builds it and starts it.
+    /// Starts it; its build has run.
     ///
     /// # Errors
-    /// The build fails, or there is no shell.
+    /// There is no such folder, or no shell.
     pub(super) fn start(
         how: &Native,
         environment: &BTreeMap<String, String>,
         cpus: Option<&Cpus>,
-        interrupt: &Interrupt,
     ) -> Result<Self> {
-        if let Some(build) = &how.build {
-            eprintln!("$ {build}");
-        }
-        Build::start(how, stderr().as_fd().try_clone_to_owned()?)?.wait(interrupt, || {})?;
+        how.has_folder()?;
         let folder = tempfile::Builder::new()
             .prefix("suite-contender-")
             .tempdir()

@@ -11,7 +11,7 @@ use super::{Container, Contender, Native};
 use crate::check::Level;
 
 /// The file's name.
-pub(super) const FILE: &str = "contenders.toml";
+pub(crate) const FILE: &str = "contenders.toml";
 
 /// Name of the file beside it, whose folders are those of a checkout of the public harness.
 pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
@@ -60,7 +60,7 @@ fn work() -> Level {
 ///
 /// # Errors
 /// The file cannot be read, or a stanza is not of its form: says where.
-pub(super) fn read(path: &Path) -> Result<Vec<Contender>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Contender>> {
     read_under(path.parent().unwrap_or(Path::new("")), path)
 }
 

@@ -1,0 +1,43 @@
+//! Which contenders a command is about, as its options say.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::contender::{Contender, FILE, choose};
+
+/// Options that name contenders.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Choice {
+    /// Contenders of contenders.toml, or else of --api-benchmarks
+    #[arg(conflicts_with = "all")]
+    pub(super) names: Vec<String>,
+    /// Every contender there is
+    #[arg(long)]
+    pub(super) all: bool,
+    /// File that lists the contenders
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    pub(super) contenders: PathBuf,
+    /// Checkout of the public harness, whose contenders are offered too
+    #[arg(long, value_name = "DIR")]
+    api_benchmarks: Option<PathBuf>,
+}
+
+impl Choice {
+    /// The contenders that are chosen; of all, those that can start so. With a `command`, they
+    /// start by that instead of their own.
+    ///
+    /// # Errors
+    /// There is no such contender, none is named, or a file cannot be read.
+    pub(super) fn contenders(
+        &self,
+        in_container: bool,
+        command: Option<&str>,
+    ) -> Result<Vec<Contender>> {
+        let checkout = self.api_benchmarks.as_deref();
+        let mut chosen = choose(&self.names, self.all, &self.contenders, checkout, command)?;
+        chosen.retain(|contender| !self.all || contender.can_start(in_container));
+        Ok(chosen)
+    }
+}
