@@ -57,7 +57,7 @@ fn main() -> Result<()> {
     let target = Service::start(&mut target)?;
 
     println!(
-        "scenario   engine     requests/s  contender µs  engine µs   mean ms    p50 ms    p99 ms"
+        "scenario   engine     requests/s  contender µs  waits  engine µs   mean ms    p50 ms    p99 ms"
     );
     for _ in 0..rounds {
         for scenario in Scenario::ALL {
@@ -78,16 +78,17 @@ fn main() -> Result<()> {
                     })
                 };
                 measure(engine, &load(WARMUP)?)?;
-                let before = (cpu_secs(target.pid())?, own_cpu_secs()?);
+                let before = (Cost::of(target.pid())?, own_cpu_secs()?);
                 let measured = measure(engine, &load(duration)?)?;
-                let after = (cpu_secs(target.pid())?, own_cpu_secs()?);
-                let per_request = |secs: f64| secs * 1e6 / measured.requests as f64;
+                let after = (Cost::of(target.pid())?, own_cpu_secs()?);
+                let per_request = |count: f64| count / measured.requests as f64;
                 println!(
-                    "{scenario:9}  {:9}  {:10.0}  {:12.2}  {:9.2}  {:8.3}  {:8.3}  {:8.3}  {}",
+                    "{scenario:9}  {:9}  {:10.0}  {:12.2}  {:5.2}  {:9.2}  {:8.3}  {:8.3}  {:8.3}  {}",
                     attempt.word,
                     measured.requests_per_sec(),
-                    per_request(after.0 - before.0),
-                    per_request(after.1 - before.1),
+                    per_request(after.0.cpu_secs - before.0.cpu_secs) * 1e6,
+                    per_request((after.0.waits - before.0.waits) as f64),
+                    per_request(after.1 - before.1) * 1e6,
                     measured.latency.mean_ms,
                     measured.latency.p50_ms,
                     measured.latency.p99_ms,
@@ -196,17 +197,33 @@ fn users(postgres: &TemporaryPostgres) -> Result<Vec<Profile>> {
     Ok(users)
 }
 
-/// Processor time of a process's threads so far.
-fn cpu_secs(process: Pid) -> Result<f64> {
-    let mut nanos = 0;
-    for thread in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
-        let path = thread?.path().join("schedstat");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let first = text.split(' ').next().unwrap_or_default();
-        nanos += first.parse::<u64>().context("processor time")?;
+/// What a process has used so far.
+struct Cost {
+    cpu_secs: f64,
+    /// How often one of its threads had nothing to do: who waits for each request pays for it.
+    waits: u64,
+}
+
+impl Cost {
+    fn of(process: Pid) -> Result<Self> {
+        let mut nanos: u64 = 0;
+        let mut waits: u64 = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
+            let folder = thread?.path();
+            let stat = fs::read_to_string(folder.join("schedstat"))?;
+            let first = stat.split(' ').next().unwrap_or_default();
+            nanos += first.parse::<u64>().context("reading schedstat")?;
+            let status = fs::read_to_string(folder.join("status"))?;
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            let count = count.unwrap_or_default().trim();
+            waits += count.parse::<u64>().context("reading status")?;
+        }
+        Ok(Self {
+            cpu_secs: nanos as f64 / 1e9,
+            waits,
+        })
     }
-    Ok(nanos as f64 / 1e9)
 }
 
 /// Processor time of this process and of the children that have ended so far.
