@@ -2,10 +2,10 @@
 //! the latencies that they tell.
 //!
 //! Needs the services built for release and `taskset`; `acceptance/engines` runs it. Arguments:
-//! connections, seconds, rounds, then names of engines.
+//! connections, seconds, rounds, then engines: `own` is a closed loop of ours, `own@k6` an open one
+//! at the rate that k6 has just had, `own@own/2` one at half of our own.
 
-#![expect(clippy::print_stdout, reason = "it is its result")]
-
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ fn main() -> Result<()> {
     let connections = number("connections")?;
     let duration = Duration::from_secs(number("seconds")? as u64);
     let rounds = number("rounds")?;
-    let engines: Vec<Box<dyn Engine>> =
-        arguments.map(|name| engine(&name)).collect::<Result<_>>()?;
+    let attempts = arguments.map(|word| Attempt::parse(&word));
+    let attempts: Vec<_> = attempts.collect::<Result<_>>()?;
 
     let postgres = TemporaryPostgres::start()?;
     let users = users(&postgres)?;
@@ -57,53 +57,95 @@ fn main() -> Result<()> {
     let target = Service::start(&mut target)?;
 
     println!(
-        "scenario   engine  requests/s  contender µs  engine µs   mean ms    p50 ms    p99 ms"
+        "scenario   engine     requests/s  contender µs  waits  engine µs   mean ms    p50 ms    p99 ms"
     );
     for _ in 0..rounds {
         for scenario in Scenario::ALL {
             let inputs = inputs(scenario, target.address(), &users, bench_value(&JWT_SECRET));
-            for engine in &engines {
-                let load = |duration| Load {
-                    target: target.address(),
-                    scenario,
-                    inputs: &inputs,
-                    connections,
-                    threads: 1,
-                    pace: Pace::Closed,
-                    warmup: Duration::ZERO,
-                    duration,
+            let mut rates = BTreeMap::new();
+            for attempt in &attempts {
+                let engine = &*attempt.engine;
+                let load = |duration| {
+                    Ok::<_, anyhow::Error>(Load {
+                        target: target.address(),
+                        scenario,
+                        inputs: &inputs,
+                        connections,
+                        threads: 1,
+                        pace: attempt.pace(&rates)?,
+                        warmup: Duration::ZERO,
+                        duration,
+                    })
                 };
-                measure(&**engine, &load(WARMUP))?;
-                let before = (cpu_secs(target.pid())?, own_cpu_secs()?);
-                let measured = measure(&**engine, &load(duration))?;
-                let after = (cpu_secs(target.pid())?, own_cpu_secs()?);
-                let per_request = |secs: f64| secs * 1e6 / measured.requests as f64;
+                measure(engine, &load(WARMUP)?)?;
+                let before = (Cost::of(target.pid())?, own_cpu_secs()?);
+                let measured = measure(engine, &load(duration)?)?;
+                let after = (Cost::of(target.pid())?, own_cpu_secs()?);
+                let per_request = |count: f64| count / measured.requests as f64;
                 println!(
-                    "{scenario:9}  {:6}  {:10.0}  {:12.2}  {:9.2}  {:8.3}  {:8.3}  {:8.3}  {:?}",
-                    engine.name(),
+                    "{scenario:9}  {:9}  {:10.0}  {:12.2}  {:5.2}  {:9.2}  {:8.3}  {:8.3}  {:8.3}  {}",
+                    attempt.word,
                     measured.requests_per_sec(),
-                    per_request(after.0 - before.0),
-                    per_request(after.1 - before.1),
+                    per_request(after.0.cpu_secs - before.0.cpu_secs) * 1e6,
+                    per_request((after.0.waits - before.0.waits) as f64),
+                    per_request(after.1 - before.1) * 1e6,
                     measured.latency.mean_ms,
                     measured.latency.p50_ms,
                     measured.latency.p99_ms,
-                    measured.errors,
+                    match load(duration)?.pace {
+                        Pace::Open(rate) => format!("of {rate:.0} {:?}", measured.errors),
+                        Pace::Closed => format!("{:?}", measured.errors),
+                    },
                 );
+                rates.insert(attempt.word.as_str(), measured.requests_per_sec());
             }
         }
     }
     Ok(())
 }
 
-fn engine(name: &str) -> Result<Box<dyn Engine>> {
-    let engine: Box<dyn Engine> = match name {
-        "own" => Box::new(Own),
-        "wrk" => Box::new(Wrk),
-        "k6" => Box::new(K6),
-        _ => bail!("no engine is called {name}: own, wrk and k6 are there"),
-    };
-    engine.version()?;
-    Ok(engine)
+/// An engine, and at whose rate it makes an open loop.
+struct Attempt {
+    word: String,
+    engine: Box<dyn Engine>,
+    /// The word of another attempt, and what its rate is divided by.
+    rate_of: Option<(String, f64)>,
+}
+
+impl Attempt {
+    fn parse(word: &str) -> Result<Self> {
+        let (name, rate) = match word.split_once('@') {
+            Some((name, rate)) => (name, Some(rate)),
+            None => (word, None),
+        };
+        let engine: Box<dyn Engine> = match name {
+            "own" => Box::new(Own),
+            "wrk" => Box::new(Wrk),
+            "k6" => Box::new(K6),
+            _ => bail!("no engine is called {name}: own, wrk and k6 are there"),
+        };
+        engine.version()?;
+        let rate_of = rate.map(|rate| {
+            let (other, divisor) = rate.split_once('/').unwrap_or((rate, "1"));
+            let divisor = divisor.parse().with_context(|| format!("reading {word}"))?;
+            Ok::<_, anyhow::Error>((other.to_owned(), divisor))
+        });
+        Ok(Self {
+            word: word.to_owned(),
+            engine,
+            rate_of: rate_of.transpose()?,
+        })
+    }
+
+    /// How it follows the others, whose rates are these.
+    fn pace(&self, rates: &BTreeMap<&str, f64>) -> Result<Pace> {
+        let Some((other, divisor)) = &self.rate_of else {
+            return Ok(Pace::Closed);
+        };
+        let rate = rates.get(other.as_str());
+        let rate = rate.with_context(|| format!("{}: {other} comes before it", self.word))?;
+        Ok(Pace::Open(rate / divisor))
+    }
 }
 
 /// A service of the suite on one processor.
@@ -155,17 +197,33 @@ fn users(postgres: &TemporaryPostgres) -> Result<Vec<Profile>> {
     Ok(users)
 }
 
-/// Processor time of a process's threads so far.
-fn cpu_secs(process: Pid) -> Result<f64> {
-    let mut nanos = 0;
-    for thread in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
-        let path = thread?.path().join("schedstat");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let first = text.split(' ').next().unwrap_or_default();
-        nanos += first.parse::<u64>().context("processor time")?;
+/// What a process has used so far.
+struct Cost {
+    cpu_secs: f64,
+    /// How often one of its threads had nothing to do: who waits for each request pays for it.
+    waits: u64,
+}
+
+impl Cost {
+    fn of(process: Pid) -> Result<Self> {
+        let mut nanos: u64 = 0;
+        let mut waits: u64 = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
+            let folder = thread?.path();
+            let stat = fs::read_to_string(folder.join("schedstat"))?;
+            let first = stat.split(' ').next().unwrap_or_default();
+            nanos += first.parse::<u64>().context("reading schedstat")?;
+            let status = fs::read_to_string(folder.join("status"))?;
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            let count = count.unwrap_or_default().trim();
+            waits += count.parse::<u64>().context("reading status")?;
+        }
+        Ok(Self {
+            cpu_secs: nanos as f64 / 1e9,
+            waits,
+        })
     }
-    Ok(nanos as f64 / 1e9)
 }
 
 /// Processor time of this process and of the children that have ended so far.

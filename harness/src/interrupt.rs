@@ -22,6 +22,12 @@ impl Interrupt {
         Self::default()
     }
 
+    /// Set already.
+    #[cfg(test)]
+    pub(crate) fn set() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
     /// Set by SIGINT, SIGTERM and SIGHUP from now on.
     ///
     /// # Errors

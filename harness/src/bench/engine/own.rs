@@ -119,3 +119,35 @@ impl Drop for StopOnDrop<'_> {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bench::input::inputs;
+    use crate::bench::scenario::Scenario;
+    use crate::interrupt::Interrupt;
+
+    #[test]
+    fn an_interrupted_run_stops_its_threads() {
+        // Connections are taken by the system, and never answered.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let target = listener.local_addr().unwrap();
+        for pace in [Pace::Closed, Pace::Open(100.0)] {
+            let load = Load {
+                target,
+                scenario: Scenario::Info,
+                inputs: &inputs(Scenario::Info, target, &[], "s"),
+                connections: 2,
+                threads: 2,
+                pace,
+                warmup: Duration::ZERO,
+                duration: Duration::from_secs(3600),
+            };
+            let error = Own.run(&load, &mut Watch::nobody(&Interrupt::set()));
+            assert_eq!(error.unwrap_err().to_string(), "interrupted");
+        }
+    }
+}

@@ -276,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_ends_the_wait() {
+        let mut folder = Folder::new().unwrap();
+        let running = SHELL
+            .start(shell("sleep 60"), &mut folder, Duration::ZERO)
+            .unwrap();
+        let error = running.wait(&mut Watch::nobody(&Interrupt::set()), |_| Ok(()));
+        assert_eq!(error.unwrap_err().to_string(), "interrupted");
+    }
+
+    #[test]
     fn all_of_it_ends_with_its_owner() {
         let mut folder = Folder::new().unwrap();
         let command = shell("sleep 60 & echo $!; wait");

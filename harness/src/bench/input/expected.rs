@@ -130,16 +130,16 @@ struct Look<'e, 'w> {
 }
 
 impl Look<'_, '_> {
-    fn is<E>(self, right: bool) -> Result<(), E> {
+    fn judge<E>(self, right: bool) -> Result<(), E> {
         if !right {
             self.wrong.get_or_insert(&self.part.wrong);
         }
         Ok(())
     }
 
-    fn is_number<E>(self, came: f64) -> Result<(), E> {
+    fn number<E>(self, came: f64) -> Result<(), E> {
         let right = matches!(self.part.kind, Kind::Number(number) if equal(number, came));
-        self.is(right)
+        self.judge(right)
     }
 }
 
@@ -174,24 +174,24 @@ impl<'de> Visitor<'de> for Look<'_, '_> {
 
     fn visit_unit<E>(self) -> Result<(), E> {
         let right = matches!(self.part.kind, Kind::Null);
-        self.is(right)
+        self.judge(right)
     }
 
     fn visit_bool<E>(self, came: bool) -> Result<(), E> {
         let right = matches!(self.part.kind, Kind::Flag(flag) if flag == came);
-        self.is(right)
+        self.judge(right)
     }
 
     fn visit_u64<E>(self, came: u64) -> Result<(), E> {
-        self.is_number(came as f64)
+        self.number(came as f64)
     }
 
     fn visit_i64<E>(self, came: i64) -> Result<(), E> {
-        self.is_number(came as f64)
+        self.number(came as f64)
     }
 
     fn visit_f64<E>(self, came: f64) -> Result<(), E> {
-        self.is_number(came)
+        self.number(came)
     }
 
     fn visit_str<E>(self, came: &str) -> Result<(), E> {
@@ -200,7 +200,7 @@ impl<'de> Visitor<'de> for Look<'_, '_> {
             Kind::FreshId => is_uuid_v4(came),
             _ => false,
         };
-        self.is(right)
+        self.judge(right)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -221,7 +221,7 @@ impl<'de> Visitor<'de> for Look<'_, '_> {
         while seq.next_element::<IgnoredAny>()?.is_some() {
             right = false;
         }
-        self.is(right)
+        self.judge(right)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -246,7 +246,7 @@ impl<'de> Visitor<'de> for Look<'_, '_> {
             self.wrong.get_or_insert(&parts[index].1.wrong);
         }
         let right = matches!(self.part.kind, Kind::Object(_));
-        self.is(right)
+        self.judge(right)
     }
 }
 
