@@ -9,6 +9,7 @@ mod crash;
 mod hollow;
 mod lifecycle;
 mod refusal;
+mod report;
 mod stand_in;
 mod suite;
 mod temporary;
