@@ -119,7 +119,7 @@ impl Comparison {
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(HEAD.map(str::to_uppercase));
+        table.set_header(HEAD.map(str::to_ascii_uppercase));
         table.add_rows(self.rows());
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::bench::standings::Standings;
 use crate::bench::{report, results};
 use crate::guide::print;
 
@@ -30,7 +31,8 @@ pub(super) fn report(options: &ReportOptions) -> Result<()> {
         return Ok(());
     }
     let written = report::write(&options.folder, options.baseline.as_deref())?;
-    let summary = report::summary(&results, report::terminal_width());
+    let standings = Standings::of(&results, results.baseline(options.baseline.as_deref())?);
+    let summary = report::summary(&results, &standings, report::terminal_width());
     // A reader that has gone (`| head`) has seen enough.
     let _ = anstream::stdout().write_all(summary.as_bytes());
     print("");
