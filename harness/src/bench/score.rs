@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::results::{self, Results};
+use super::scenario::Scenario;
 use super::standings::Standings;
 use super::statistics::geometric_mean;
 
@@ -173,6 +174,7 @@ impl Published {
             });
             scenarios.push((scenario.clone(), best_first(rows.collect())));
         }
+        scenarios.sort_by_key(|(name, _)| place_in_contract(name));
         Ok(Scores {
             source: self.source.clone(),
             baseline: baseline.to_owned(),
@@ -211,6 +213,16 @@ impl PublishedRow {
     }
 }
 
+/// Where the contract has a scenario of this name, in whatever way it is written; at the end if it
+/// does not.
+fn place_in_contract(name: &str) -> usize {
+    let name = name.replace('_', "-");
+    let mut known = Scenario::ALL.iter();
+    known
+        .position(|scenario| scenario.name() == name)
+        .unwrap_or(usize::MAX)
+}
+
 /// The largest power of ten that all figures are multiples of.
 fn unit_of(values: &[f64]) -> f64 {
     // Of the values times a million, whole numbers for all that is ever published.
@@ -234,6 +246,12 @@ mod tests {
     fn all_32_published_rows_follow_from_their_figures() {
         let scores = published();
         assert_eq!(scores.rows().count(), 32);
+        let names: Vec<_> = scores
+            .scenarios
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, ["info", "movies", "catalog", "users_me"]);
         for row in scores.rows() {
             assert_eq!(row.reproduces, Some(true), "{row:?}");
         }

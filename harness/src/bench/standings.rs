@@ -270,11 +270,15 @@ impl<'a> Cell<'a> {
     /// Why it has no rank by requests per second, in a word or two.
     #[must_use]
     pub fn unranked_because(&self) -> Option<String> {
-        match (self.failed_checks, self.verdict) {
-            (0, _) if self.contender.is_limit => Some("limit".to_owned()),
-            (0, Some(Verdict::ServerBound)) => None,
-            (0, Some(verdict)) => Some(verdict.name().to_owned()),
-            (0, None) => Some("not measured".to_owned()),
+        let bound = match self.verdict {
+            Some(Verdict::ServerBound) => None,
+            Some(verdict) => Some(verdict.name()),
+            None => Some("not measured"),
+        };
+        match (self.failed_checks, bound) {
+            (0, None) if self.contender.is_limit => Some("limit".to_owned()),
+            (0, Some(bound)) if self.contender.is_limit => Some(format!("limit, {bound}")),
+            (0, bound) => bound.map(str::to_owned),
             (1, _) => Some("failed a check".to_owned()),
             (failed, _) => Some(format!("failed {failed} checks")),
         }

@@ -12,6 +12,10 @@ const RESAMPLES: usize = 10_000;
 /// Shares of the resamples below and above the interval that holds 95 % of them.
 const TAIL: f64 = 0.025;
 
+/// Up to so many attempts more than 2.5 % of the resamples have the smallest as their median, and as
+/// many the largest: there is no need to draw them.
+const RANGE_UP_TO: usize = 5;
+
 /// What attempts say of a figure: their median and its 95 % interval, by the percentile bootstrap.
 ///
 /// The interval of two to five attempts is their whole range. The range of N attempts holds the true
@@ -39,10 +43,10 @@ impl Estimate {
     pub fn of(values: &[f64]) -> Option<Self> {
         let values = sorted(values);
         let (min, max) = (*values.first()?, *values.last()?);
-        let mut random = fastrand::Rng::with_seed(SEED);
-        let mut drawn = Vec::new();
-        let medians = (0..RESAMPLES).map(|_| resampled_median(&values, &mut random, &mut drawn));
-        let (low, high) = interval(medians.collect());
+        let (low, high) = match values.len() {
+            ..=RANGE_UP_TO => (min, max),
+            _ => bootstrapped(&values),
+        };
         Some(Self {
             median: median_of_sorted(&values),
             low,
@@ -160,6 +164,14 @@ fn median_of_sorted(values: &[f64]) -> f64 {
     }
 }
 
+/// The interval of the median.
+fn bootstrapped(sorted: &[f64]) -> (f64, f64) {
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let mut drawn = Vec::new();
+    let medians = (0..RESAMPLES).map(|_| resampled_median(sorted, &mut random, &mut drawn));
+    interval(medians.collect())
+}
+
 /// The median of as many, drawn with replacement into a buffer that is used again and again.
 fn resampled_median(sorted: &[f64], random: &mut fastrand::Rng, drawn: &mut Vec<usize>) -> f64 {
     drawn.clear();
@@ -214,6 +226,7 @@ mod tests {
         ] {
             let estimate = Estimate::of(&values).unwrap();
             assert_eq!((estimate.low, estimate.high), (estimate.min, estimate.max));
+            assert_eq!(bootstrapped(&sorted(&values)), (estimate.min, estimate.max));
             assert_eq!(estimate.count, values.len());
         }
     }

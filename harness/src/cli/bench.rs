@@ -1,7 +1,7 @@
 //! `harness bench`: what is measured, with what, and where the results go.
 
 use std::fmt::Write;
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,16 +11,18 @@ use clap::{Args, Parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::choice::Choice;
+use super::report::{ReportOptions, report};
 use crate::bench::engine::Engine;
 use crate::bench::engine::k6::K6;
 use crate::bench::engine::own::Own;
 use crate::bench::engine::wrk::Wrk;
 use crate::bench::log::Log;
+use crate::bench::platform;
 use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
+use crate::bench::report::write;
 use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
 use crate::bench::schedule::Schedule;
-use crate::bench::{platform, report, results};
 use crate::contender::{Contender, read};
 use crate::cpus::Cpus;
 use crate::guide::{print, table};
@@ -339,16 +341,12 @@ impl BenchOptions {
                 folder.display()
             )));
         }
-        report::write(folder, None)?;
-        let results = results::read(folder)?;
-        if self.json {
-            print(report::json(&results, None)?);
-        } else {
-            let summary = report::summary(&results, report::terminal_width());
-            // A reader that has gone (`| head`) has seen enough.
-            let _ = anstream::stdout().write_all(summary.as_bytes());
-            print(format_args!("\n{}", folder.display()));
-        }
+        write(folder, None)?;
+        report(&ReportOptions {
+            folder: folder.to_owned(),
+            baseline: None,
+            json: self.json,
+        })?;
         let all_measured = !log.lines().iter().any(|line| match line {
             Line::Failure(_) => true,
             Line::Start(start) => !start.failed.is_empty(),

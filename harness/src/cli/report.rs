@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::bench::standings::Standings;
 use crate::bench::{report, results};
 use crate::guide::print;
 
@@ -13,13 +14,13 @@ use crate::guide::print;
 #[derive(Args, Debug)]
 pub(super) struct ReportOptions {
     /// Folder with the results.jsonl of a run
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Contender that scores are against [default: the first that is not the limit]
     #[arg(long, value_name = "NAME")]
-    baseline: Option<String>,
+    pub(super) baseline: Option<String>,
     /// Print the standings as JSON and write nothing
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs the command.
@@ -30,7 +31,8 @@ pub(super) fn report(options: &ReportOptions) -> Result<()> {
         return Ok(());
     }
     let written = report::write(&options.folder, options.baseline.as_deref())?;
-    let summary = report::summary(&results, report::terminal_width());
+    let standings = Standings::of(&results, results.baseline(options.baseline.as_deref())?);
+    let summary = report::summary(&results, &standings, report::terminal_width());
     // A reader that has gone (`| head`) has seen enough.
     let _ = anstream::stdout().write_all(summary.as_bytes());
     print("");

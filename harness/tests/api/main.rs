@@ -11,6 +11,7 @@ mod hollow;
 mod lifecycle;
 mod prepare;
 mod refusal;
+mod report;
 mod stand_in;
 mod suite;
 mod temporary;

@@ -139,15 +139,15 @@ pub(super) fn noise(standing: &Standing<'_>, reach: f64) -> Markup {
         let y = index as f64 * ROW;
         let middle = y + BAR + THICK / 2.0;
         html! {
-            (label(y, cell))
+            (name(y, cell, None))
             text class=(if cell.is_wide() { "value wide" } else { "value" }) x="100%" y=(y + TEXT) {
                 (figure::or_none(cell.spread(), percent))
             }
             rect.track x="0" y=(y + BAR) width="100%" height=(THICK) rx="2" {}
             rect.band x=(at(-WIDE_SPREAD / 2.0)) y=(y + BAR) width=(place(WIDE_SPREAD / reach / 2.0)) height=(THICK) {}
-            line.limit x1="50%" x2="50%" y1=(y + BAR - 2.0) y2=(y + BAR + THICK + 2.0) {}
+            line.middle x1="50%" x2="50%" y1=(y + BAR - 2.0) y2=(y + BAR + THICK + 2.0) {}
             @for (round, by) in deviations(cell) {
-                circle.dot cx=(at(by)) cy=(middle) r="4" { title { "round " (round) ": " (percent(by)) } }
+                circle.dot cx=(at(by)) cy=(middle) r="3.5" { title { "round " (round) ": " (percent(by)) } }
             }
         }
     });
@@ -179,7 +179,7 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
     let charts = standings
         .scenarios
         .iter()
-        .filter(|standing| standing.leaders().first().is_some());
+        .filter(|standing| !standing.leaders().is_empty());
     let charts: Vec<_> = charts.collect();
     let column = (WIDTH - 3.0 * MARGIN) / 2.0;
     let rows = contenders_of(standings).max(1) as f64;
@@ -235,16 +235,20 @@ fn contenders_of(standings: &Standings<'_>) -> usize {
         .map_or(0, |standing| contenders(standing).len())
 }
 
-/// Rank and name of a row.
+/// Rank and name of a row, and why it is not ranked by everything.
 fn label(y: f64, cell: &Cell<'_>) -> Markup {
+    let why = cell.unranked_because();
+    name(y, cell, why.filter(|_| !cell.contender.is_limit))
+}
+
+/// Rank and name of a row, with a word about it.
+fn name(y: f64, cell: &Cell<'_>, word: Option<String>) -> Markup {
     let rank = cell.cpu_rank.map(|rank| rank.to_string());
     html! {
         text.rank x="0" y=(y + TEXT) { (rank.as_deref().unwrap_or(figure::NONE)) }
         text.name x="22" y=(y + TEXT) {
             (cell.contender.name)
-            @if let Some(why) = cell.unranked_because().filter(|_| !cell.contender.is_limit) {
-                tspan.unit { "  " (why) }
-            }
+            @if let Some(word) = word { tspan.unit { "  " (word) } }
         }
     }
 }

@@ -72,12 +72,12 @@ fn overview(standings: &Standings<'_>) -> Markup {
                 "Microseconds, less is better: median of all rounds with its 95 % interval. The mark across each bar is the physical limit. "
                 "Grey was not server-bound; a dashed outline failed its checks and is not ranked."
             }
-            div.cards { @for standing in &standings.scenarios { (card(standing, chart::limit_note(standing), chart::bars(standing))) } }
+            div.cards { @for standing in &standings.scenarios { (card(standing, chart::limit_note(standing), &chart::bars(standing))) } }
         }
     }
 }
 
-fn card(standing: &Standing<'_>, note: Option<String>, content: Markup) -> Markup {
+fn card(standing: &Standing<'_>, note: Option<String>, content: &Markup) -> Markup {
     let scenario = standing.scenario;
     html! {
         div.card {
@@ -119,7 +119,7 @@ fn split(standings: &Standings<'_>) -> Markup {
                     }
                 }
             }
-            div.cards { @for standing in &standings.scenarios { (card(standing, None, chart::split(standing))) } }
+            div.cards { @for standing in &standings.scenarios { (card(standing, None, &chart::split(standing))) } }
         }
     }
 }
@@ -133,7 +133,7 @@ fn noise(standings: &Standings<'_>) -> Markup {
                 "A dot is a round's processor time per request against the median of its cell, up to "
                 (percent(reach)) " on either side. The band is 10 % wide; on the right the spread."
             }
-            div.cards.small { @for standing in &standings.scenarios { (card(standing, None, chart::noise(standing, reach))) } }
+            div.cards.small { @for standing in &standings.scenarios { (card(standing, None, &chart::noise(standing, reach))) } }
         }
     }
 }

@@ -14,7 +14,7 @@ const WIDTH: f64 = 250.0;
 const HEIGHT: f64 = 150.0;
 
 /// Margins: left for the latencies, below for the rates, above and right for what stands out.
-const LEFT: f64 = 48.0;
+const LEFT: f64 = 52.0;
 const BELOW: f64 = 18.0;
 const ABOVE: f64 = 8.0;
 const RIGHT: f64 = 8.0;

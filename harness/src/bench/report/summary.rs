@@ -25,20 +25,25 @@ struct Column {
     text: fn(&Cell<'_>) -> String,
 }
 
+/// Importance of what is never left out.
+const MOST_IMPORTANT: u8 = 9;
+
+const SCORE: &str = "VS ALL";
+
 const COLUMNS: [Column; 12] = [
     Column {
         head: "#",
-        importance: 9,
+        importance: MOST_IMPORTANT,
         text: |cell| rank(cell.cpu_rank),
     },
     Column {
         head: "CONTENDER",
-        importance: 9,
+        importance: MOST_IMPORTANT,
         text: |cell| cell.contender.name.clone(),
     },
     Column {
         head: "CPU µs/REQ",
-        importance: 9,
+        importance: MOST_IMPORTANT,
         text: |cell| median(cell.cpu_us_per_request, short),
     },
     Column {
@@ -72,7 +77,7 @@ const COLUMNS: [Column; 12] = [
         text: |cell| median(cell.p99_ms, short),
     },
     Column {
-        head: "VS ALL",
+        head: SCORE,
         importance: 3,
         text: |cell| or_none(cell.vs_all, |score| format!("{score:.2}")),
     },
@@ -91,18 +96,19 @@ const COLUMNS: [Column; 12] = [
 /// The standings in at most this many columns of a terminal, with colours; who prints it takes them
 /// away where there is no terminal.
 #[must_use]
-pub fn summary(results: &Results, width: usize) -> String {
-    let standings = Standings::of(results, results.default_baseline());
-    let mut text = String::new();
-    for standing in standings
+pub fn summary(results: &Results, standings: &Standings<'_>, width: usize) -> String {
+    let measured = standings
         .scenarios
         .iter()
-        .filter(|standing| was_measured(standing))
-    {
+        .filter(|standing| was_measured(standing));
+    let measured: Vec<_> = measured.collect();
+    let columns = widest(&measured, width);
+    let mut text = String::new();
+    for standing in measured {
         let _ = writeln!(text, "{}", heading(standing, width));
-        let _ = writeln!(text, "{}\n", widest(standing, width));
+        let _ = writeln!(text, "{}\n", drawn(standing, &columns));
     }
-    for warning in facts::warnings(results, &standings) {
+    for warning in facts::warnings(results, standings) {
         let _ = writeln!(text, "{ODD}{warning}{ODD:#}");
     }
     let doubts = facts::doubts(results).len();
@@ -112,7 +118,11 @@ pub fn summary(results: &Results, width: usize) -> String {
             "{ODD}Attempts that do not add up: {doubts}, see the report.{ODD:#}"
         );
     }
-    text + &facts::verdict(&standings) + "\n"
+    let shows_score = columns.iter().any(|column| column.head == SCORE);
+    if let Some(baseline) = standings.baseline.filter(|_| shows_score) {
+        let _ = writeln!(text, "{FAINT}vs all: {} is 1{FAINT:#}", baseline.name);
+    }
+    text + &facts::verdict(standings) + "\n"
 }
 
 /// Columns of the terminal at standard output.
@@ -140,28 +150,38 @@ fn heading(standing: &Standing<'_>, width: usize) -> String {
     format!("{scenario}  {FAINT}{about}{FAINT:#}")
 }
 
-/// With as many columns as fit.
-fn widest(standing: &Standing<'_>, width: usize) -> String {
-    let table = |least: u8| {
-        let columns = COLUMNS.iter().filter(|column| column.importance >= least);
-        drawn(standing, &columns.collect::<Vec<_>>())
+/// As many columns as fit, the same for all scenarios.
+fn widest(standings: &[&Standing<'_>], width: usize) -> Vec<&'static Column> {
+    let columns = |least: u8| -> Vec<_> {
+        let columns = COLUMNS.iter();
+        columns
+            .filter(|column| column.importance >= least)
+            .collect()
     };
-    let fits = |table: &String| table.lines().all(|line| line.chars().count() <= width);
-    let table = (0..9).map(table).find(fits).unwrap_or_else(|| table(9));
-    // The head is plain, and so is who is ranked by everything.
+    let fits = |columns: &Vec<&Column>| {
+        let mut tables = standings.iter().map(|standing| table(standing, columns));
+        tables.all(|table| table.lines().all(|line| line.chars().count() <= width))
+    };
+    let narrowest = columns(MOST_IMPORTANT);
+    (0..MOST_IMPORTANT)
+        .map(columns)
+        .find(fits)
+        .unwrap_or(narrowest)
+}
+
+/// The table of a scenario; who is not ranked by everything is faint.
+fn drawn(standing: &Standing<'_>, columns: &[&Column]) -> String {
     let cells = [None].into_iter().chain(standing.cells.iter().map(Some));
-    let lines =
-        table
-            .lines()
-            .zip(cells)
-            .map(|(line, cell)| match cell.and_then(Cell::unranked_because) {
-                Some(_) => format!("{FAINT}{line}{FAINT:#}"),
-                None => line.to_owned(),
-            });
+    let table = table(standing, columns);
+    let lines = table.lines().zip(cells);
+    let lines = lines.map(|(line, cell)| match cell.and_then(Cell::unranked_because) {
+        Some(_) => format!("{FAINT}{line}{FAINT:#}"),
+        None => line.to_owned(),
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn drawn(standing: &Standing<'_>, columns: &[&Column]) -> String {
+fn table(standing: &Standing<'_>, columns: &[&Column]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|column| column.head));
@@ -207,7 +227,9 @@ mod tests {
     use super::*;
 
     fn plain(width: usize) -> String {
-        anstream::adapter::strip_str(&summary(&sample::results(), width)).to_string()
+        let results = sample::results();
+        let standings = Standings::of(&results, results.default_baseline());
+        anstream::adapter::strip_str(&summary(&results, &standings, width)).to_string()
     }
 
     #[test]
@@ -226,7 +248,8 @@ mod tests {
         for text in ["CPU µs/REQ", "axum-tuned", "20.8"] {
             assert!(narrow.contains(text), "{text} in\n{narrow}");
         }
-        assert!(!narrow.contains("VS ALL"));
+        assert!(!narrow.contains("VS ALL") && !narrow.contains("axum is 1"));
+        assert!(wide.contains("vs all: axum is 1"));
         assert!(wide.contains("VS ALL") && wide.contains("SPREAD"));
     }
 

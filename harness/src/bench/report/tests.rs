@@ -148,7 +148,12 @@ fn a_run_with_nothing_but_its_first_line_says_so() {
     let results = Results::of(sample::results().run);
     let [table, markdown, page, picture] = written(&results);
     assert_eq!(table, "");
-    for text in [markdown, page, picture, summary(&results, 80)] {
+    for text in [
+        markdown,
+        page,
+        picture,
+        summary(&results, &Standings::of(&results, None), 80),
+    ] {
         assert!(text.contains("Nothing was measured yet."), "{text}");
     }
 }
