@@ -15,6 +15,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) head: &'a str,
     /// How many requests came before it, on all connections.
     pub(crate) before: u64,
+    /// Whether it is the first on its connection.
+    pub(crate) is_first: bool,
 }
 
 /// Serves on a free port until the test process ends. A connection is closed when a request on it
@@ -42,6 +44,7 @@ fn connection(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
+    let mut is_first = true;
     loop {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -53,7 +56,9 @@ fn connection(
             stream: &mut stream,
             head: &head,
             before: count.fetch_add(1, Ordering::SeqCst),
+            is_first,
         })?;
+        is_first = false;
     }
 }
 
