@@ -1,6 +1,7 @@
 //! Measurement: how much of a processor does a request cost, how many are answered in a second, how
 //! long does one take, and who was at the limit?
 
+pub mod cell;
 pub mod compare;
 pub mod engine;
 pub mod input;

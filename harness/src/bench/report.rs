@@ -59,7 +59,7 @@ pub fn write(folder: &Path, baseline: Option<&str>) -> Result<Vec<PathBuf>> {
     written.collect()
 }
 
-/// The standings of a run as JSON, for other programs, with scores as in [`write`].
+/// The standings of a run as JSON, for other programs, with scores as in [`write()`].
 ///
 /// # Errors
 /// There is no such baseline, or they cannot be written as JSON.

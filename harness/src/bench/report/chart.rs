@@ -3,8 +3,9 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::super::cell::{Cell, Split, WIDE_SPREAD};
 use super::super::results::Results;
-use super::super::standings::{Cell, Split, Standing, Standings, WIDE_SPREAD};
+use super::super::standings::{Standing, Standings};
 use super::facts;
 use super::figure::{self, percent, short};
 

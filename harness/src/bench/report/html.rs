@@ -41,7 +41,7 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
                     }
                     (calibrations(results))
                     (checks(results))
-                    (doubts(results))
+                    @if !results.attempts.is_empty() || !results.failures.is_empty() { (doubts(results)) }
                     (setting(run))
                 }
                 script { (PreEscaped(SCRIPT)) }
@@ -201,7 +201,9 @@ fn checks(results: &Results) -> Markup {
     html! {
         section {
             h2 id="checks" { "Checks and deviations" }
-            @if failed.is_empty() {
+            @if results.starts.is_empty() {
+                p { "No contender was checked yet." }
+            } @else if failed.is_empty() {
                 p { "No check of level work failed." }
             } @else {
                 (table::words(["contender", "failed check", "expected", "came"], &failed))
@@ -234,7 +236,7 @@ fn doubts(results: &Results) -> Markup {
             h2 { "Failures and doubts" }
             @if !failures.is_empty() { (table::words(["round", "what happened"], &failures)) }
             @if rest.is_empty() {
-                p { "Every attempt adds up: connections are rate × mean latency, and the server's side counted as many requests." }
+                p { "Nothing was found that does not add up: neither by Little's law (connections are rate × mean latency) nor, where the server's side counts, by its count." }
             } @else {
                 (table::words(["attempt", "what does not add up"], &rest))
             }

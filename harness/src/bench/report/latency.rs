@@ -3,10 +3,10 @@
 
 use maud::{Markup, html};
 
+use super::super::cell::combined;
 use super::super::record::{Attempt, Latency, Pace, Verdict};
 use super::super::results::Results;
 use super::super::scenario::Scenario;
-use super::super::standings::combined;
 use super::super::statistics::median;
 use super::figure;
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::super::cell::Cell;
 use super::super::results::Results;
-use super::super::standings::{Cell, Standing, Standings};
+use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
 use super::facts::{self, with_interval};
 use super::figure::{or_none, percent, short, whole};

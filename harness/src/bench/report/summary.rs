@@ -6,8 +6,9 @@ use std::io::stdout;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::super::cell::Cell;
 use super::super::results::Results;
-use super::super::standings::{Cell, Standing, Standings};
+use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
 use super::facts;
 use super::figure::{interval, or_none, percent, short, whole};

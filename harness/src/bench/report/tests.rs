@@ -148,6 +148,8 @@ fn a_run_with_nothing_but_its_first_line_says_so() {
     let results = Results::of(sample::results().run);
     let [table, markdown, page, picture] = written(&results);
     assert_eq!(table, "");
+    assert!(page.contains("No contender was checked yet."));
+    assert!(!page.contains("add up"));
     for text in [
         markdown,
         page,

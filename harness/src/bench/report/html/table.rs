@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
+use super::super::super::cell::Cell;
 use super::super::super::record::{Attempt, Planned};
-use super::super::super::standings::{Cell, Standing};
+use super::super::super::standings::Standing;
 use super::super::figure::{self, NONE, latency, or_none, percent, short, whole};
 use super::super::latency::Curve;
 use super::{digits, with_interval};
