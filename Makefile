@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field fmt lint doc contract acceptance clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field fmt lint doc contract acceptance clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,6 +46,12 @@ check: build ## Check our target against the whole contract
 
 field: checkout build ## Prepare every contender there is, those of the public harness too: AB=DIR, its checkout
 	@$(HARNESS) prepare --all --api-benchmarks '$(AB)'
+
+bench: build ## Measure our target and the limit, in under three minutes
+	@$(HARNESS) bench axum limit --quick
+
+bench-field: checkout build ## Measure every contender there is: AB=DIR, as prepared by `make field`
+	@$(HARNESS) bench --api-benchmarks '$(AB)' --rate 25%,50%,75%
 
 fmt: cargo ## Format the code
 	@cargo fmt --all

@@ -27,7 +27,7 @@ use crate::{down, token, up};
 /// Exit code when a check failed: not everything runs.
 const EXIT_FAILED: u8 = 1;
 
-/// Starts the suite natively, checks contenders against the contract, reports on runs, hands out
+/// Starts the suite natively, checks contenders against the contract, measures them, hands out
 /// tokens.
 #[derive(Debug, Parser)]
 #[command(name = "harness", version)]

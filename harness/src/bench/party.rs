@@ -92,13 +92,13 @@ impl Party {
                 .iter()
                 .filter_map(|pid| of_threads(*pid))
                 .flatten()
-                .filter_map(|task| switches(task.status().ok()?))
+                .filter_map(|task| switches(&task.status().ok()?))
                 .sum(),
             Self::Threads(threads) => of_threads(own_pid())
                 .into_iter()
                 .flatten()
                 .filter(|task| threads.contains(&task.tid))
-                .filter_map(|task| switches(task.status().ok()?))
+                .filter_map(|task| switches(&task.status().ok()?))
                 .sum(),
         }
     }
@@ -165,7 +165,7 @@ fn own_threads() -> BTreeSet<i32> {
     tasks.map(|task| task.tid).collect()
 }
 
-fn switches(status: procfs::process::Status) -> Option<u64> {
+fn switches(status: &procfs::process::Status) -> Option<u64> {
     Some(status.voluntary_ctxt_switches? + status.nonvoluntary_ctxt_switches?)
 }
 

@@ -187,7 +187,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         let RecordedCommand::Bench(options) = recorded.command;
         let contenders = options.chosen()?;
         log.append(Line::Resumed { at: now() })?;
-        return options.measure(folder, contenders, &mut log);
+        return options.measure(folder, &contenders, &mut log);
     }
     let contenders = options.chosen()?;
     let split = options.split()?;
@@ -213,7 +213,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     };
     let folder = options.folder(&run)?;
     let mut log = Log::begin(&folder, run)?;
-    options.measure(&folder, contenders, &mut log)
+    options.measure(&folder, &contenders, &mut log)
 }
 
 impl BenchOptions {
@@ -294,7 +294,7 @@ impl BenchOptions {
     }
 
     /// Measures what is left, and writes the report.
-    fn measure(&self, folder: &Path, contenders: Vec<Contender>, log: &mut Log) -> Result<bool> {
+    fn measure(&self, folder: &Path, contenders: &[Contender], log: &mut Log) -> Result<bool> {
         let plan = log.run().plan.clone();
         let planned = plan.contenders.iter().map(|planned| &planned.name);
         ensure!(
@@ -321,7 +321,7 @@ impl BenchOptions {
         let engine = self.engine.engine();
         let bar = bar()?;
         let bench = Bench {
-            contenders: &contenders,
+            contenders,
             limit: limit.as_ref(),
             engine: &*engine,
             cpus: &split.contender,

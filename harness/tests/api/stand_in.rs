@@ -4,13 +4,17 @@
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroUsize;
+
+use serve::Server;
+use target_axum::{AppState, Config};
 
 use crate::hollow;
 
 /// What the executable is to be: set by the scripts only.
 const STAND_IN: &str = "STAND_IN";
 
-/// The script for one of `upstream`, `target`, `never-ready` and `hollow`.
+/// The script for one of `upstream`, `target`, `never-ready`, `hollow` and `honest`.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
@@ -25,8 +29,10 @@ fn serves_what_a_service_does() {
     let Ok(role) = env::var(STAND_IN) else { return };
     let port: u16 = env::var("PORT").unwrap().parse().unwrap();
     let listener = TcpListener::bind((env::var("HOST").unwrap(), port)).unwrap();
-    if role == "hollow" {
-        return hollow::serve(&listener);
+    match &*role {
+        "hollow" => return hollow::serve(&listener),
+        "honest" => return serve_honestly(listener),
+        _ => {}
     }
     for stream in listener.incoming() {
         let stream = stream.unwrap();
@@ -51,6 +57,16 @@ fn serves_what_a_service_does() {
             "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}"
         );
     }
+}
+
+/// The real target, in this executable.
+fn serve_honestly(listener: TcpListener) {
+    let config = Config::read(|name| env::var_os(name)).unwrap();
+    let server = Server::new(NonZeroUsize::MIN);
+    let make_service = move |worker| AppState::new(&config, worker).map(target_axum::router);
+    server
+        .run(listener, make_service, std::future::pending())
+        .unwrap();
 }
 
 /// The first of the target's neighbours that takes no connection.

@@ -1,0 +1,250 @@
+//! `harness bench` as its user meets it: what is measured, judged and written, and what is left of a
+//! run that is interrupted or killed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use harness::bench::record::{Attempt, Verdict};
+use harness::bench::results::{self, Results};
+use harness::bench::scenario::Scenario;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::stand_in;
+use crate::suite::{Said, is_alive, said, wait_until};
+
+/// Contenders of a test, and where its run goes.
+struct Field {
+    folder: TempDir,
+}
+
+impl Field {
+    /// One that is honest and one that answers `{}` to everything. Each writes its process id.
+    fn new() -> Self {
+        let field = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let stanzas = ["honest", "hollow"].map(|role| {
+            format!(
+                "[{role}]\nlanguage = \"Rust\"\nframework = \"none\"\n\
+                 command = '''echo $$ > '{}'; {}'''\n",
+                field.path(role).display(),
+                stand_in::script(role)
+            )
+        });
+        fs::write(field.path("contenders.toml"), stanzas.concat()).unwrap();
+        field
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The harness in this field's folder, for a run as short as can be.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        command
+            .current_dir(self.folder.path())
+            .arg("bench")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn bench(&self, arguments: &[&str]) -> Said {
+        let short = ["--duration=500ms", "--warmup=100ms", "--connections=10"];
+        let arguments = [arguments, &short, &["--out", "run"]].concat();
+        said(self.command(&arguments).output().unwrap())
+    }
+
+    fn results(&self) -> Results {
+        results::read(&self.path("run")).unwrap()
+    }
+
+    /// Starts a run of two rounds, and waits until the first attempt is written down.
+    fn begin(&self) -> Child {
+        let arguments = [
+            "honest",
+            "--scenarios=info,movies",
+            "--rounds=2",
+            "--duration=1s",
+            "--warmup=100ms",
+            "--connections=10",
+            "--out=run",
+        ];
+        let harness = self.command(&arguments).spawn().unwrap();
+        wait_until("an attempt", || {
+            let results = results::read(&self.path("run"));
+            results.is_ok_and(|results| !results.attempts.is_empty())
+        });
+        harness
+    }
+
+    /// Process id of the contender that was started last.
+    fn contender(&self) -> i32 {
+        let pid = fs::read_to_string(self.path("honest")).unwrap();
+        pid.trim().parse().unwrap()
+    }
+
+    /// Fails unless the run is resumed to its end, with the attempts that it had.
+    fn resume_after(&self, before: &[Attempt]) {
+        let resumed = said(self.command(&["--resume=run"]).output().unwrap());
+        assert_eq!(resumed.code, Some(0), "{resumed:?}");
+        let results = self.results();
+        assert_eq!(results.attempts[..before.len()], *before);
+        let mut cells: Vec<_> = results
+            .attempts
+            .iter()
+            .map(|attempt| (attempt.round, attempt.scenario))
+            .collect();
+        cells.sort();
+        let all = [1, 2].map(|round| [(round, Scenario::Info), (round, Scenario::Movies)]);
+        assert_eq!(cells, all.concat());
+        assert!(results.ended_at.is_some() && !results.resumed_at.is_empty());
+    }
+}
+
+#[test]
+fn who_does_the_work_is_measured_and_who_does_not_is_reported() {
+    let field = Field::new();
+    let said = field.bench(&["--rounds=1"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let results = field.results();
+    assert_eq!(results.attempts.len(), 4);
+    for (attempt, scenario) in results.attempts.iter().zip(Scenario::ALL) {
+        assert_eq!(attempt.contender, "honest");
+        assert_eq!(attempt.scenario, scenario);
+        assert!(attempt.measured.errors.is_empty(), "{attempt:?}");
+        assert!(attempt.measured.requests > 0);
+        assert!(attempt.cpu_us_per_request().unwrap() > 0.0);
+        let truth = &attempt.truth;
+        assert!(truth.contender.rss_peak_bytes > 0 && truth.generator.cpu_secs > 0.0);
+        assert!(!truth.timeline.contender.is_empty());
+        assert_eq!(truth.upstream.cpu_secs > 0.0, scenario == Scenario::Catalog);
+        // What the other side counted is what was answered.
+        let counted = matches!(scenario, Scenario::Catalog | Scenario::UsersMe);
+        let served = truth
+            .served
+            .map(|served| served.abs_diff(attempt.measured.answers_in_all));
+        assert_eq!(served.is_some(), counted, "{scenario}");
+        assert!(served.unwrap_or(0) <= 10, "{served:?} of {attempt:?}");
+    }
+    let failed = results.failed_checks("hollow");
+    assert!(failed.iter().any(|failed| failed.slug == "movies/201"));
+    assert!(results.failed_checks("honest").is_empty());
+    for file in ["results.csv", "report.md", "report.html", "chart.svg"] {
+        assert!(field.path("run").join(file).is_file(), "{file}");
+    }
+    let line = said.out.lines().find(|line| line.contains("honest"));
+    assert!(line.unwrap().starts_with('1'), "{}", said.out);
+    assert!(said.out.contains("hollow"), "{}", said.out);
+}
+
+#[test]
+fn an_upstream_that_is_slow_on_purpose_is_what_was_measured() {
+    let field = Field::new();
+    let slow = ["--scenarios=catalog", "--upstream-delay=30ms", "--rounds=1"];
+    let said = field.bench(&[&["honest"], &slow[..]].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let attempt = field.results().attempts.pop().unwrap();
+    assert_eq!(attempt.verdict, Verdict::UpstreamBound, "{attempt:?}");
+    assert!(attempt.measured.latency.min_ms >= 30.0);
+}
+
+#[test]
+fn an_open_loop_is_asked_for_its_rate() {
+    let field = Field::new();
+    let open = ["honest", "--scenarios=info", "--rounds=0", "--rate=200"];
+    let said = field.bench(&open);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let attempt = field.results().attempts.pop().unwrap();
+    let rate = attempt.measured.requests_per_sec();
+    assert!((190.0..=210.0).contains(&rate), "{rate}");
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_behind_and_is_resumed_with_all_it_had() {
+    let field = Field::new();
+    let mut harness = field.begin();
+    let contender = field.contender();
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    wait_until("the contender is gone", || !is_alive(contender));
+    let before = field.results().attempts;
+    field.resume_after(&before);
+}
+
+#[test]
+fn an_interrupted_run_stops_all_and_says_how_to_go_on() {
+    let field = Field::new();
+    let harness = field.begin();
+    let contender = field.contender();
+    kill_process(Pid::from_child(&harness), Signal::INT).unwrap();
+    let said = said(harness.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("harness bench --resume run"), "{said:?}");
+    assert!(!is_alive(contender));
+    let before = field.results().attempts;
+    field.resume_after(&before);
+}
+
+#[test]
+fn a_contender_that_does_not_start_is_reported_and_the_others_are_measured() {
+    let field = Field::new();
+    let path = field.path("contenders.toml");
+    let broken =
+        "[broken]\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"echo no luck; exit 3\"\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + broken).unwrap();
+    let said = field.bench(&["broken", "honest", "--scenarios=info", "--rounds=1"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let results = field.results();
+    assert!(results.failures[0].error.contains("no luck"), "{results:?}");
+    assert_eq!(results.attempts[0].contender, "honest");
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_measured_and_measures_nothing() {
+    let field = Field::new();
+    let said = said(
+        field
+            .command(&["--dry-run", "--rounds=2"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for word in [
+        "honest",
+        "hollow",
+        "2 rounds of info, movies, catalog, users-me",
+        "about 1m",
+    ] {
+        assert!(said.out.contains(word), "{word} in {}", said.out);
+    }
+    assert_eq!(fs::read_dir(field.folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_engine_that_is_missing_says_how_to_get_it() {
+    let field = Field::new();
+    for (engine, remedy) in [("wrk", "apt install wrk"), ("k6", "k6==")] {
+        let engine = format!("--engine={engine}");
+        let mut command = field.command(&["honest", &engine]);
+        let said = said(command.env("PATH", field.folder.path()).output().unwrap());
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains(remedy), "{said:?}");
+    }
+    assert!(!field.path("reports").exists());
+}
+
+#[test]
+fn a_run_is_never_written_over_another() {
+    let field = Field::new();
+    fs::create_dir(field.path("run")).unwrap();
+    fs::write(field.path("run/results.jsonl"), "").unwrap();
+    let said = field.bench(&["honest"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("--resume"), "{said:?}");
+}
