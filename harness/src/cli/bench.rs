@@ -417,7 +417,7 @@ fn described(plan: &Plan) -> String {
         text,
         "\n\n{} rounds of {}: {} s each after {} s, {} connections, engine {}\n\
          contender on processor {:?}, everything else on {:?}\n\
-         {} attempts in closed loop, about {} in open loop: about {}",
+         {} attempts in closed loop, {} in open loop: about {}",
         plan.rounds,
         names.join(", "),
         plan.duration_secs,
@@ -427,7 +427,10 @@ fn described(plan: &Plan) -> String {
         plan.contender_cpus,
         plan.other_cpus,
         schedule.closed_attempts(),
-        schedule.open_attempts(),
+        match schedule.open_attempts() {
+            0 => "none".to_owned(),
+            some => format!("about {some}"),
+        },
         rounded(schedule.estimate())
     );
     text

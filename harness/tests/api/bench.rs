@@ -219,7 +219,7 @@ fn a_dry_run_says_what_would_be_measured_and_measures_nothing() {
         "honest",
         "hollow",
         "2 rounds of info, movies, catalog, users-me",
-        "about 1m",
+        "about 3m 54s",
     ] {
         assert!(said.out.contains(word), "{word} in {}", said.out);
     }
