@@ -157,6 +157,11 @@ impl CheckOptions {
                     limit.name
                 );
             }
+            ensure!(
+                !contenders.is_empty(),
+                "{} has no contender",
+                self.contenders.display()
+            );
         } else {
             let known: Vec<_> = contenders
                 .iter()
