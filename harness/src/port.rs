@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use socket2::{Domain, Socket, Type};
 
 /// State of a listening socket in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
@@ -19,6 +20,40 @@ pub(crate) fn free_port() -> Result<u16> {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     let address = listener.local_addr().context("looking for a free port")?;
     Ok(address.port())
+}
+
+/// Keeps a port for who listens on it, stops and listens again: between the two, the kernel would
+/// give it to any process that connects to somewhere. Connections to it are refused while nobody
+/// listens. Who listens must set `SO_REUSEADDR`, as every server does.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    address: SocketAddr,
+    _socket: Socket,
+}
+
+impl Kept {
+    /// Keeps this address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address cannot be had, or somebody listens there.
+    pub(crate) fn new(address: SocketAddr) -> Result<Self> {
+        let keep = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            let address = socket.local_addr()?.as_socket();
+            let address = address.ok_or(ErrorKind::AddrNotAvailable)?;
+            std::io::Result::Ok(Self {
+                address,
+                _socket: socket,
+            })
+        };
+        keep().with_context(|| format!("cannot listen on {address}"))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 /// Whether nobody listens on this port now.
@@ -92,6 +127,8 @@ fn inode(line: &str, port: u16) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
 
     #[test]
@@ -113,6 +150,20 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_kept_port_can_be_listened_on_again_and_refuses_until_then() {
+        let kept = Kept::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = kept.address();
+        for _ in 0..2 {
+            assert!(TcpStream::connect(address).is_err());
+            let listener = serve::bind(address.ip(), address.port()).unwrap();
+            assert!(TcpStream::connect(address).is_ok());
+            assert!(Kept::new(address).is_err());
+            drop(listener);
+        }
+    }
+
     #[test]
     fn only_a_listening_socket_on_the_port_counts() {
         let line = |state: &str| {

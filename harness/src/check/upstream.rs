@@ -24,6 +24,8 @@ use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service, ServiceExt};
 use upstream::Reset;
 
+use crate::port::Kept;
+
 /// Longest time that an answer is held back on purpose: the longest deadline of the contract, and
 /// what a check waits beyond it. Then the connection is reset, so that a contender without a
 /// deadline can go on.
@@ -116,7 +118,7 @@ impl Recorder {
 #[derive(Debug)]
 pub(crate) struct RecordingUpstream {
     recorder: Arc<Recorder>,
-    address: SocketAddr,
+    port: Kept,
     /// None while it is refused or unreachable.
     server: Mutex<Option<Background>>,
     turn: Mutex<()>,
@@ -139,10 +141,11 @@ impl RecordingUpstream {
             called: Condvar::new(),
             counter: Counter::default(),
         });
-        let server = serve(&recorder, SocketAddr::new(host, port))?;
+        let port = Kept::new(SocketAddr::new(host, port))?;
+        let server = serve(&recorder, port.address())?;
         Ok(Self {
             recorder,
-            address: server.address(),
+            port,
             server: Mutex::new(Some(server)),
             turn: Mutex::new(()),
         })
@@ -150,7 +153,7 @@ impl RecordingUpstream {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// Waits until no other check uses it. From then on it serves the contract's product, and
@@ -235,7 +238,7 @@ impl<'a> Turn<'a> {
     /// The port cannot be had, or the listener not be made again.
     pub(crate) fn while_unreachable<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
         self.stop()?;
-        let address = self.upstream.address;
+        let address = self.upstream.address();
         let full = full_listener(address).context("making the upstream unreachable")?;
         let checked = check();
         drop(full);
@@ -255,7 +258,7 @@ impl<'a> Turn<'a> {
         let server = self.server().take();
         thread::spawn(move || drop(server));
         let deadline = std::time::Instant::now() + CLOSE_TIMEOUT;
-        while TcpStream::connect(self.upstream.address).is_ok() {
+        while TcpStream::connect(self.upstream.address()).is_ok() {
             ensure!(
                 std::time::Instant::now() < deadline,
                 "the upstream still listens"
@@ -267,7 +270,7 @@ impl<'a> Turn<'a> {
     }
 
     fn start_again(&self) -> Result<()> {
-        let server = serve(&self.upstream.recorder, self.upstream.address)?;
+        let server = serve(&self.upstream.recorder, self.upstream.address())?;
         *self.server() = Some(server);
         Ok(())
     }

@@ -96,6 +96,8 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
                         limit.name
                     );
                 }
+                let file = options.choice.contenders.display();
+                ensure!(!contenders.is_empty(), "{file} has no contender");
             }
             let checked = contenders
                 .iter()

@@ -17,7 +17,7 @@ use super::obtain;
 use crate::account::Account;
 use crate::daemon::Daemon;
 use crate::interrupt::Interrupt;
-use crate::port::free_port;
+use crate::port::Kept;
 use crate::watchdog::Watchdog;
 
 /// A Postgres server of one's own on a free port of 127.0.0.1, with the seed row, found or got as
@@ -29,7 +29,7 @@ use crate::watchdog::Watchdog;
 pub struct TemporaryPostgres {
     cluster: Cluster,
     daemon: Daemon,
-    port: u16,
+    port: Kept,
     server: Option<Child>,
     watchdog: Watchdog,
     folder: PathBuf,
@@ -52,7 +52,7 @@ impl TemporaryPostgres {
         let mut postgres = Self {
             cluster,
             daemon: Daemon::new(&folder, "postgres"),
-            port: free_port()?,
+            port: Kept::new((Ipv4Addr::LOCALHOST, 0).into())?,
             server: None,
             watchdog,
             folder,
@@ -70,13 +70,13 @@ impl TemporaryPostgres {
     /// Where it listens: the same port over its whole life.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.address().port()
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.port.address()
     }
 
     /// The folder that holds all of it.
@@ -111,11 +111,12 @@ impl TemporaryPostgres {
         ensure!(
             self.server.is_none(),
             "Postgres runs already on port {}",
-            self.port
+            self.port()
         );
+        let port = self.port();
         let watch = |pid| self.watchdog.watch(pid);
         let never = Interrupt::never();
-        let server = self.cluster.start(&self.daemon, self.port, &never, watch)?;
+        let server = self.cluster.start(&self.daemon, port, &never, watch)?;
         self.server = Some(server);
         Ok(())
     }

@@ -233,6 +233,33 @@ fn a_contender_is_started_told_its_surroundings_and_stopped_with_all_it_started(
 }
 
 #[test]
+fn the_limit_fails_by_design_and_says_so_in_every_format() {
+    const BY_DESIGN: &str = "mine fails by design: it is no contender";
+    let suite = Suite::new();
+    suite.install("hollow", &stand_in::script("hollow"));
+    let file = stanza(&suite, "exec ./hollow", "kind = \"limit\"\n");
+    let formats = ["json", "junit", "markdown"].map(|format| (format, suite.path(format)));
+    let formats = formats.map(|(format, path)| (format!("--{format}={}", path.display()), path));
+    let [json, junit, markdown] = &formats;
+    let arguments = ["check", "mine", "--contenders", &file, "--only", "info/200"];
+    let shown = suite.run(&arguments);
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(shown.out.lines().last().unwrap().starts_with(BY_DESIGN));
+    let written = suite.run(&[&arguments[..], &[&json.0, &junit.0, &markdown.0]].concat());
+    assert_eq!(written.code, Some(1), "{written:?}");
+    let read = |path| fs::read_to_string(path).unwrap();
+    let reports: Value = serde_json::from_str(&read(&json.1)).unwrap();
+    assert_eq!(reports[0]["is_limit"], true);
+    for text in [read(&junit.1), read(&markdown.1)] {
+        assert!(text.contains(BY_DESIGN), "{text}");
+    }
+
+    let all = suite.run(&["check", "--all", "--contenders", &file]);
+    assert!(all.err.contains("mine is left out: it is no contender"));
+    assert_eq!(all.code, Some(2), "{all:?}");
+}
+
+#[test]
 fn a_contender_that_does_not_start_shows_the_end_of_its_log() {
     let suite = Suite::new();
     let file = stanza(&suite, "echo no luck today; exit 3", "");

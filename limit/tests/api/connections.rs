@@ -1,5 +1,7 @@
 //! Many connections, few links, and requests that come in pieces.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -62,6 +64,36 @@ fn requests_that_come_together_are_answered_in_their_order() {
         .unwrap();
     for status in [200, 200, 201, 200] {
         assert_eq!(connection.answer().unwrap().status, status);
+    }
+}
+
+#[test]
+fn a_pool_has_no_more_links_than_it_may() {
+    const LINKS: usize = 3;
+    const CLIENTS: usize = 10;
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let size = LINKS.to_string();
+    let limit = Limit::with(1, &[("UPSTREAM_URL", &url), ("UPSTREAM_POOL_SIZE", &size)]);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| limit.connect()).collect();
+    for client in &mut clients {
+        client.send(get("/catalog")).unwrap();
+    }
+    let links: Vec<_> = (0..LINKS).map(|_| upstream.accept().unwrap().0).collect();
+    thread::sleep(PIECE_PAUSE);
+    upstream.set_nonblocking(true).unwrap();
+    assert_eq!(upstream.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    for mut link in links {
+        thread::spawn(move || {
+            let mut question = [0; 4096];
+            while let Ok(1..) = link.read(&mut question) {
+                link.write_all(ANSWER.as_bytes()).unwrap();
+            }
+        });
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().unwrap().text(), "{}");
     }
 }
 
