@@ -13,7 +13,7 @@ use super::engine::{Engine, Load};
 use super::input::{self, Input};
 use super::log::Log;
 use super::party::Party;
-use super::record::{Attempt, Failed, Failure, Line, Measured, Pace, Plan, Start, Truth, Verdict};
+use super::record::{Attempt, Failed, Failure, Line, Pace, Plan, Start, Verdict};
 use super::scenario::Scenario;
 use super::schedule::{Schedule, Step, Visit};
 use super::verdict::{doubts, verdict};
@@ -260,8 +260,8 @@ impl Stage {
             };
             let attempt = self.attempt(bench, contender, visit.round, step, &inputs, plan)?;
             self.running.must_run()?;
-            let is_last = step.scenario == Scenario::UsersMe && step.pace == Pace::Closed;
-            if is_last && plan.scenarios.last() == Some(&Scenario::UsersMe) {
+            if (step.scenario, step.pace) == (Scenario::UsersMe, Pace::Closed) {
+                // The last of a round: it is written down when the scans are known.
                 of_users = Some(attempt);
                 break;
             }
@@ -312,36 +312,20 @@ impl Stage {
             let in_hand = (in_hand_after - in_hand).as_secs_f64();
             truth.upstream_in_flight = Some(in_hand / begun.elapsed().as_secs_f64());
         }
-        Ok(judged(
-            contender, round, step, started_at, measured, truth, plan,
-        ))
-    }
-}
-
-fn judged(
-    contender: &Contender,
-    round: u32,
-    step: Step,
-    started_at: String,
-    measured: Measured,
-    truth: Truth,
-    plan: &Plan,
-) -> Attempt {
-    let attempt = Attempt {
-        contender: contender.name.clone(),
-        scenario: step.scenario,
-        round,
-        pace: step.pace,
-        started_at,
-        measured,
-        truth,
-        verdict: Verdict::Waiting,
-        doubts: Vec::new(),
-    };
-    Attempt {
-        verdict: verdict(&attempt, plan),
-        doubts: doubts(&attempt, plan),
-        ..attempt
+        let mut attempt = Attempt {
+            contender: contender.name.clone(),
+            scenario: step.scenario,
+            round,
+            pace: step.pace,
+            started_at,
+            measured,
+            truth,
+            verdict: Verdict::Waiting,
+            doubts: Vec::new(),
+        };
+        attempt.verdict = verdict(&attempt, plan);
+        attempt.doubts = doubts(&attempt, plan);
+        Ok(attempt)
     }
 }
 

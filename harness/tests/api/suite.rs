@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::stand_in;
 
 /// Longer than anything that a test waits for takes, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a command said and how it ended.
 #[derive(Debug)]

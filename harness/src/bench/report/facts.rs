@@ -145,9 +145,14 @@ pub(super) fn plan(run: &Run) -> String {
         true => String::new(),
         false => format!("; open loop at {}", rates(&plan.rates)),
     };
+    let slow = match plan.upstream_delay_ms > 0.0 {
+        true => format!("; an upstream held back by {} ms", plan.upstream_delay_ms),
+        false => String::new(),
+    };
     format!(
-        "{} rounds of {} s after {} s of warm-up, {} connections from {}, {} worker{}, contender on processor {}, everything else on {}{open}.",
+        "{} round{} of {} s after {} s of warm-up, {} connections from {}, {} worker{}, contender on processor {}, everything else on {}{open}{slow}.",
         plan.rounds,
+        if plan.rounds == 1 { "" } else { "s" },
         plan.duration_secs,
         plan.warmup_secs,
         plan.connections,

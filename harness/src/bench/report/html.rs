@@ -1,5 +1,6 @@
 //! The report as one page: nothing is loaded from elsewhere, and only sorting needs its script.
 
+mod attempts;
 mod table;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -37,6 +38,7 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
                         @for standing in &standings.scenarios { (figures(standing, standings)) }
                         (split(standings))
                         (noise(standings))
+                        (every_attempt(results))
                         (open_loop(results))
                     }
                     (calibrations(results))
@@ -134,6 +136,24 @@ fn noise(standings: &Standings<'_>) -> Markup {
                 (percent(reach)) " on either side. The band is 10 % wide; on the right the spread."
             }
             div.cards.small { @for standing in &standings.scenarios { (card(standing, None, &chart::noise(standing, reach))) } }
+        }
+    }
+}
+
+fn every_attempt(results: &Results) -> Markup {
+    html! {
+        section {
+            h2 { "Every attempt" }
+            p.soft {
+                "In closed loop. The lines are the processors that everybody used, ten times a second; memory is the contender's, its largest and its mean; others are programs that have no part in it."
+            }
+            @for scenario in &results.run.plan.scenarios {
+                @let attempts: Vec<_> = results.closed().filter(|attempt| attempt.scenario == *scenario).collect();
+                details {
+                    summary { "Attempts of " (scenario) }
+                    (attempts::table(*scenario, &attempts))
+                }
+            }
         }
     }
 }
