@@ -269,8 +269,17 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
+    /// Listens again. A process that another thread starts has a copy of the last listener between
+    /// its fork and its exec, so the port may be in use for a moment.
     fn start_again(&self) -> Result<()> {
-        let server = serve(&self.upstream.recorder, self.upstream.address())?;
+        let deadline = std::time::Instant::now() + CLOSE_TIMEOUT;
+        let server = loop {
+            match serve(&self.upstream.recorder, self.upstream.address()) {
+                Ok(server) => break server,
+                Err(error) if std::time::Instant::now() > deadline => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        };
         *self.server() = Some(server);
         Ok(())
     }

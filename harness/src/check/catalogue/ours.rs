@@ -53,7 +53,8 @@ pub(super) fn checks() -> Vec<Check> {
             "`GET /ready` is 503 while Postgres is stopped, and the detail names it; `GET /health` is 200 all the same.",
             SOURCE,
             |subject| {
-                let _alone = subject.alone();
+                // The detail would name the upstream too while another check has it fail.
+                let _upstream = subject.upstream_if_any();
                 let database = subject.database()?;
                 database.while_stopped(|| -> Verdict {
                     is_ok(&subject.ask(subject.get(routes::HEALTH))?)?;
