@@ -9,6 +9,9 @@ use super::super::statistics::Estimate;
 use super::figure::{self, listed, percent};
 use crate::guide::quoted;
 
+/// Cells with much spread that a warning names, the widest first.
+const WIDE_NAMED: usize = 4;
+
 /// Who was measured.
 pub(super) fn title(results: &Results) -> String {
     let contenders = results.run.plan.contenders.iter();
@@ -73,8 +76,17 @@ pub(super) fn warnings(results: &Results, standings: &Standings<'_>) -> Vec<Stri
             "One round: there are no intervals, and ranks are those of single figures.".to_owned(),
         );
     }
-    let wide = standings.cells().filter(|cell| cell.is_wide());
+    let mut wide: Vec<_> = standings.cells().filter(|cell| cell.is_wide()).collect();
+    wide.sort_by(|one, other| {
+        other
+            .spread()
+            .unwrap_or(0.0)
+            .total_cmp(&one.spread().unwrap_or(0.0))
+    });
+    let all = wide.len();
     let wide: Vec<_> = wide
+        .into_iter()
+        .take(WIDE_NAMED)
         .filter_map(|cell| {
             let scenario = cell.attempts.first()?.scenario;
             Some(format!(
@@ -85,8 +97,12 @@ pub(super) fn warnings(results: &Results, standings: &Standings<'_>) -> Vec<Stri
         })
         .collect();
     if !wide.is_empty() {
+        let others = match all - wide.len() {
+            0 => String::new(),
+            others => format!(", and {others} cells more, as the tables say"),
+        };
         warnings.push(format!(
-            "Rounds differ by more than 10 %: {}.",
+            "Rounds differ by more than 10 %: {}{others}.",
             wide.join(", ")
         ));
     }
