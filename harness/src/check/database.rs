@@ -180,14 +180,21 @@ impl Turn<'_> {
             })
     }
 
-    /// Ends all connections of the contender, and waits until they are gone.
+    /// Ends all connections of the contender, and waits until they are gone. Those of the harness
+    /// that have been closed are waited for too: a server tells what a connection has read only
+    /// when it ends, a moment after it was closed.
     ///
     /// # Errors
     /// The server's, or they do not end.
     pub(crate) fn cut(&self) -> Result<()> {
         self.database
             .run("cutting connections", async |connection| {
-                let cut = format!("SELECT pg_terminate_backend(pid) {CONTENDERS_BACKENDS}");
+                let cut = format!(
+                    "SELECT CASE WHEN application_name <> '{APPLICATION}' \
+                     THEN pg_terminate_backend(pid) END FROM pg_stat_activity \
+                     WHERE datname = current_database() AND backend_type = 'client backend' \
+                     AND pid <> pg_backend_pid()"
+                );
                 let deadline = Instant::now() + CUT_TIMEOUT;
                 while Instant::now() < deadline {
                     let left = connection.execute(sqlx::AssertSqlSafe(cut.clone())).await?;
