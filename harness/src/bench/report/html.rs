@@ -150,7 +150,10 @@ fn every_attempt(results: &Results) -> Markup {
         section {
             h2 { "Every attempt" }
             p.soft {
-                "In closed loop. The lines are the processors that everybody used, ten times a second; memory is the contender's, its largest and its mean; others are programs that have no part in it."
+                @match results.run.imported {
+                    None => "In closed loop. The lines are the processors that everybody used, ten times a second; memory is the contender's, its largest and its mean; others are programs that have no part in it.",
+                    Some(_) => "In closed loop. Processors used are samples of the contender's; memory is its largest and its mean.",
+                }
             }
             @for scenario in &results.run.plan.scenarios {
                 @let attempts: Vec<_> = results.closed().filter(|attempt| attempt.scenario == *scenario).collect();

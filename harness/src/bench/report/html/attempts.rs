@@ -45,7 +45,12 @@ fn row(attempt: &Attempt, most: f64) -> Markup {
     html! {
         tr {
             th.text scope="row" { (attempt.contender) small { "round " (attempt.round) } }
-            td.text { (picture(attempt, most)) }
+            td.text {
+                @match truth.sampled {
+                    None => (picture(attempt, most)),
+                    Some(sampled) => { "mean " (short(sampled.mean)) small { "peak " (short(sampled.peak)) } }
+                }
+            }
             td { (whole(measured.requests as f64)) }
             @for usage in [&truth.contender, &truth.generator, &truth.upstream, &truth.postgres] {
                 td { (or_none(usage.cpu_secs, short)) }
