@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod choice;
 mod compare;
+mod kit;
 mod prepare;
 mod report;
 mod score;
@@ -81,6 +82,10 @@ enum Command {
     ///
     /// Exit code 1 if a published score does not follow from its figures.
     Score(score::ScoreOptions),
+    /// Make our target a contender of a checkout of the public harness, and take it out again
+    ///
+    /// What is there already is left alone, and no file that somebody edited is overwritten.
+    Kit(kit::KitOptions),
     /// Print the contract: the OpenAPI document, the table of checks, or both
     Contract {
         /// One of them only
@@ -166,6 +171,7 @@ pub fn run() -> ExitCode {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },
+        Command::Kit(options) => kit::kit(&options),
         Command::Contract { part } => {
             print_contract(part);
             Ok(())

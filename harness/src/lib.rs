@@ -11,6 +11,7 @@ mod daemon;
 mod down;
 mod guide;
 mod interrupt;
+mod kit;
 mod port;
 pub mod postgres;
 mod program;

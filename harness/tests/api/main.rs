@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod engine;
 mod hollow;
+mod kit;
 mod lifecycle;
 mod prepare;
 mod refusal;
