@@ -45,6 +45,8 @@ FROM postgres:18 AS bench
 COPY --from=build-harness /out/harness /out/limit /usr/local/bin/
 COPY --from=build-services /out/target-axum /usr/local/bin/
 COPY deploy/compose/contenders.toml /bench/
+# No checkout here that a state could lie in.
+ENV SUITE_STATE_DIR=/tmp/suite
 RUN install -d -o postgres -g postgres /reports
 WORKDIR /bench
 USER 999:999
