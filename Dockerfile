@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Every image of the suite: `docker build --target upstream|target-axum|harness .`
+# Every image of the suite: `docker build --target upstream|target-axum|harness|bench .`
 
 # What the target slot of docker-compose.yml runs: a stage of this file or anybody's image.
 ARG TARGET_IMAGE=target-axum
@@ -23,16 +23,34 @@ FROM source AS build-harness
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=reference-target-suite,target=/src/target,sharing=locked \
     find . -path ./target -prune -o -type f -exec touch {} + \
-    && cargo build --release --locked -p harness --no-default-features \
-    && install -D -t /out target/release/harness
+    && for package in harness limit; do cargo build --release --locked -p $package || exit; done \
+    && install -D -t /out target/release/harness target/release/limit
 
 # glibc and libgcc, no shell: the health checks are the binaries themselves.
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
 USER 65532:65532
+# A release says them; of a build by hand, nobody knows.
+ARG SOURCE="" VERSION="" REVISION=""
+LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
 
 FROM runtime AS harness
 COPY --from=build-harness /out/harness /harness
 ENTRYPOINT ["/harness"]
+
+# What deploy/compose/bench.yml measures with: the harness and what it starts.
+FROM postgres:18 AS bench
+COPY --from=build-harness /out/harness /out/limit /usr/local/bin/
+COPY --from=build-services /out/target-axum /usr/local/bin/
+COPY deploy/compose/contenders.toml /bench/
+# No checkout here that a state could lie in.
+ENV SUITE_STATE_DIR=/tmp/suite
+RUN install -d -o postgres -g postgres /reports
+WORKDIR /bench
+USER 999:999
+ENTRYPOINT ["harness"]
 
 FROM runtime AS upstream
 COPY --from=build-services /out/upstream /upstream

@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field fmt lint workflows doc contract acceptance clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -57,6 +57,9 @@ bench: build ## Measure our target and the limit, in under three minutes
 bench-field: checkout build ## Measure every contender there is: AB=DIR, as prepared by `make field`
 	@$(HARNESS) bench --api-benchmarks '$(AB)' --rate 25%,50%,75%
 
+kit: checkout build ## Make our target a contender of a checkout of the public harness: AB=DIR; OPTIONS=--upstream, --remove
+	@$(HARNESS) kit '$(AB)' $(OPTIONS)
+
 fmt: cargo ## Format the code
 	@cargo fmt --all
 
@@ -76,6 +79,9 @@ contract: cargo ## Write schema/openapi.json and the table of checks anew
 
 acceptance: build ## Have Schemathesis check our target against schema/openapi.json
 	@acceptance/run
+
+acceptance-docker: build ## Try the suite in containers, where an engine answers
+	@acceptance/docker
 
 clean: down ## Stop the suite and remove all that was built
 	@! test -x $(HARNESS) || $(HARNESS) down --purge

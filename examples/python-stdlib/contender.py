@@ -281,7 +281,7 @@ class Contender(ThreadingHTTPServer):
         )
         session = setting("DB_HOST"), setting("DB_PORT", int), *map(setting, ("DB_NAME", "DB_USER", "DB_PASSWORD"))
         self.database = Pool(setting("DB_POOL_SIZE", int, "64"), lambda: postgres.Connection(*session))
-        super().__init__((setting("HOST", default="127.0.0.1"), setting("PORT", int, "8000")), Handler)
+        super().__init__((setting("HOST", default="0.0.0.0"), setting("PORT", int, "8000")), Handler)
 
     def fetch_product(self, connection):
         connection.request(*self.call)

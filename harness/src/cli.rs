@@ -6,6 +6,7 @@ mod choice;
 mod compare;
 mod import;
 mod k6;
+mod kit;
 mod prepare;
 mod report;
 mod score;
@@ -85,6 +86,10 @@ enum Command {
     ///
     /// Exit code 1 if a published score does not follow from its figures.
     Score(score::ScoreOptions),
+    /// Make our target a contender of a checkout of the public harness, and take it out again
+    ///
+    /// What is there already is left alone, and no file that somebody edited is overwritten.
+    Kit(kit::KitOptions),
     /// Print the contract: the OpenAPI document, the table of checks, or both
     Contract {
         /// One of them only
@@ -179,6 +184,7 @@ pub fn run() -> ExitCode {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },
+        Command::Kit(options) => kit::kit(&options),
         Command::Contract { part } => {
             print_contract(part);
             Ok(())

@@ -12,6 +12,7 @@ mod doctor;
 mod down;
 mod guide;
 mod interrupt;
+mod kit;
 mod port;
 pub mod postgres;
 mod program;

@@ -248,6 +248,32 @@ fn compose_reads_the_files_of_schema_and_repeats_none_of_their_facts() {
     }
 }
 
+#[test]
+fn what_is_laid_over_compose_changes_only_its_reason_and_publishes_nothing() {
+    let document = read("docs/CONTAINERS.md");
+    let mut laid_over = 0;
+    for entry in fs::read_dir(root().join("deploy/compose")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yml") {
+            continue;
+        }
+        laid_over += 1;
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("ports:"), "{name}");
+        assert!(!text.contains("docker.sock"), "{name}");
+        let command = format!("-f deploy/compose/{name} ");
+        assert!(text.contains(&command), "{name} says its command");
+        assert!(
+            document.contains(&format!("](../deploy/compose/{name})")),
+            "{name}"
+        );
+    }
+    assert_eq!(laid_over, 3);
+    let listed = |file: &str| rows(&document).iter().any(|row| row[0].contains(file));
+    assert!(listed("faults.yml"));
+}
+
 /// The crates named in the given section of a manifest.
 fn dependencies(manifest: &str, section: &str) -> Vec<String> {
     let manifest = read(manifest);
@@ -388,6 +414,7 @@ fn the_documents_link_and_name_what_is_there() {
         "docs/CONTRACT.md",
         "docs/ARCHITECTURE.md",
         "docs/ADDING-A-CONTENDER.md",
+        "docs/CONTAINERS.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();

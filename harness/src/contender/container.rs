@@ -16,7 +16,7 @@ use crate::cpus::Cpus;
 use crate::interrupt::Interrupt;
 
 /// Lines of a log that an error shows.
-const TAIL_LINES: &str = "20";
+const TAIL_LINES: usize = 20;
 
 /// The container of one run; it is removed when this is dropped.
 #[derive(Debug)]
@@ -50,33 +50,27 @@ impl Process {
             project: format!("suite-contender-{}", std::process::id()),
             folder,
         };
-        let up = [
-            "up",
-            "--build",
-            "--no-deps",
-            "--detach",
-            "--quiet-pull",
-            &how.service,
-        ];
-        let status = process.compose(&up).stdout(Stdio::null()).status();
-        let status = status.context(
+        let up = ["up", "--build", "--no-deps", "--detach", &how.service];
+        let up = process.compose("plain", &up).output().context(
             "docker is missing: install Docker with Compose v2, or start the contender natively",
         )?;
         interrupt.check()?;
         ensure!(
-            status.success(),
-            "`docker compose up {}` failed ({status})",
-            how.service
+            up.status.success(),
+            "`docker compose up {}` failed ({}); the end of what it said:\n{}",
+            how.service,
+            up.status,
+            tail(&up)
         );
         Ok(process)
     }
 
-    fn compose(&self, arguments: &[&str]) -> Command {
+    fn compose(&self, progress: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command.args([
             "compose",
             "--progress",
-            "quiet",
+            progress,
             "--project-name",
             &self.project,
         ]);
@@ -91,7 +85,7 @@ impl Process {
     }
 
     fn output(&self, arguments: &[&str]) -> Result<Output> {
-        let output = self.compose(arguments).output();
+        let output = self.compose("quiet", arguments).output();
         output.with_context(|| format!("docker compose {}", arguments.join(" ")))
     }
 
@@ -123,15 +117,23 @@ impl Process {
 
     /// The end of its log.
     pub(super) fn log(&self) -> String {
-        let log = self.output(&["logs", "--no-color", "--tail", TAIL_LINES]);
-        let log = log.map(|log| String::from_utf8_lossy(&log.stdout).into_owned());
-        format!("the end of its log:\n{}", log.unwrap_or_default())
+        let log = self.output(&["logs", "--no-color"]);
+        let log = log.map(|log| tail(&log)).unwrap_or_default();
+        format!("the end of its log:\n{log}")
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let down = self.output(&["down", "--volumes", "--remove-orphans", "--timeout", "3"]);
+        let down = self.output(&[
+            "down",
+            "--volumes",
+            "--remove-orphans",
+            "--rmi",
+            "local",
+            "--timeout",
+            "3",
+        ]);
         match down {
             Ok(output) if output.status.success() => {}
             Ok(output) => eprintln!(
@@ -141,6 +143,14 @@ impl Drop for Process {
             Err(error) => eprintln!("contender: {error:#}"),
         }
     }
+}
+
+/// The last lines of what a command said.
+fn tail(output: &Output) -> String {
+    let said = [&*output.stdout, &*output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let lines: Vec<&str> = said.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 /// The file that is laid over a contender's own: JSON is YAML, but for Compose's tag that empties

@@ -10,6 +10,7 @@ mod crash;
 mod doctor;
 mod engine;
 mod hollow;
+mod kit;
 mod lifecycle;
 mod prepare;
 mod refusal;

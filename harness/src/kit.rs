@@ -1,0 +1,126 @@
+//! What makes our contender and our upstream part of a checkout of the public harness: files of its
+//! own, generated from the workspace, and lines in files of the checkout.
+
+mod checkout;
+mod edit;
+mod workspace;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use schema::env;
+
+pub(crate) use checkout::Checkout;
+
+use edit::Edit;
+
+/// What of the kit is kept as files, at their places in a checkout.
+const FOLDER: &str = "kit/api-benchmarks/checkout";
+
+/// What of the kit is lines of other files.
+const EDITS: &str = "kit/api-benchmarks/edits.toml";
+
+/// The folder of the contender in a checkout, and the crates that it is made of.
+const CONTENDER: (&str, &[&str]) = ("services/axum", &["schema", "serve", "target-axum"]);
+
+/// The same of the upstream, which a checkout has already.
+const UPSTREAM: (&str, &[&str]) = ("services/upstream", &["schema", "serve", "upstream"]);
+
+/// The files that a kit brings, by their paths in the checkout.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// The kit, made from a checkout of the suite.
+pub(crate) struct Kit {
+    /// New in the checkout.
+    contender: Files,
+    /// In place of what the checkout has in [`UPSTREAM`]'s folder.
+    upstream: Files,
+    edits: Vec<Edit>,
+}
+
+/// A file that becomes another; none if there was or will be none.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Change {
+    /// In the checkout.
+    pub(crate) path: PathBuf,
+    pub(crate) before: Option<Vec<u8>>,
+    pub(crate) after: Option<Vec<u8>>,
+}
+
+impl Kit {
+    /// Generates it from the checkout of the suite in `suite`.
+    ///
+    /// # Errors
+    /// A file of the suite cannot be read, or Cargo cannot make a lockfile of fewer crates.
+    pub(crate) fn of(suite: &Path) -> Result<Self> {
+        let mut kept = read(&suite.join(FOLDER))?;
+        fill_in(&mut kept)?;
+        let mut upstream = Files::new();
+        let mut contender = Files::new();
+        for (path, content) in kept {
+            match path.starts_with(UPSTREAM.0) {
+                true => upstream.insert(path, content),
+                false => contender.insert(path, content),
+            };
+        }
+        for ((folder, members), files) in [(CONTENDER, &mut contender), (UPSTREAM, &mut upstream)] {
+            let workspace = workspace::of(suite, members)?;
+            files.extend(
+                workspace
+                    .into_iter()
+                    .map(|(path, content)| (Path::new(folder).join(path), content)),
+            );
+        }
+        let path = suite.join(EDITS);
+        let edits =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(Self {
+            contender,
+            upstream,
+            edits: edit::parse(&edits).with_context(|| format!("in {}", path.display()))?,
+        })
+    }
+
+    /// Whether it only adds lines to this file.
+    fn edits(&self, path: &Path) -> bool {
+        self.edits.iter().any(|edit| Path::new(&edit.file) == path)
+    }
+}
+
+/// The values of the contract, where a file of ours names them between `@`.
+fn fill_in(files: &mut Files) -> Result<()> {
+    for (path, content) in files {
+        let mut text = String::from_utf8(content.clone())
+            .with_context(|| format!("{} is no text", path.display()))?;
+        for (name, value) in env::bench() {
+            text = text.replace(&format!("@{name}@"), value);
+        }
+        *content = text.into_bytes();
+    }
+    Ok(())
+}
+
+/// Every file below a folder, by its path in it.
+fn read(folder: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inner) = folders.pop() {
+        let entries =
+            fs::read_dir(&inner).with_context(|| format!("reading {}", inner.display()))?;
+        for entry in entries {
+            let path = entry
+                .with_context(|| format!("reading {}", inner.display()))?
+                .path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let content = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            let inside = path.strip_prefix(folder).expect("it was listed from there");
+            files.insert(inside.to_owned(), content);
+        }
+    }
+    Ok(files)
+}

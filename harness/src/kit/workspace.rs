@@ -1,0 +1,120 @@
+//! A few crates of the workspace as a workspace of their own: their manifests without what only
+//! tests need, the root's without what they do not use, and a lockfile of the same versions.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use toml_edit::{Array, DocumentMut, TableLike};
+
+use super::{Files, read};
+
+const MANIFEST: &str = "Cargo.toml";
+const LOCKFILE: &str = "Cargo.lock";
+
+/// What a copy has beside its crates.
+const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
+/// What a build there makes is not part of what it is built from.
+const IGNORED: &str = "target\n";
+
+/// The workspace of these members, by the paths of its files.
+///
+/// # Errors
+/// A file cannot be read, a manifest is not one, or Cargo finds no versions.
+pub(super) fn of(suite: &Path, members: &[&str]) -> Result<Files> {
+    let mut files = Files::new();
+    let mut used = BTreeSet::new();
+    for member in members {
+        for (path, content) in read(&suite.join(member))? {
+            if !path.starts_with("tests") {
+                files.insert(Path::new(member).join(path), content);
+            }
+        }
+        let path = Path::new(member).join(MANIFEST);
+        let manifest = without_tests(&text(suite, &path)?, &mut used)
+            .with_context(|| format!("in {}", path.display()))?;
+        files.insert(path, manifest.into_bytes());
+    }
+    let root = text(suite, Path::new(MANIFEST))?;
+    let root = of_members(&root, members, &used).context("in the workspace's Cargo.toml")?;
+    files.insert(MANIFEST.into(), root.into_bytes());
+    for licence in LICENCES {
+        files.insert(
+            licence.into(),
+            text(suite, Path::new(licence))?.into_bytes(),
+        );
+    }
+    files.insert(".dockerignore".into(), IGNORED.into());
+    let lockfile = text(suite, Path::new(LOCKFILE))?;
+    files.insert(LOCKFILE.into(), locked(&files, &lockfile)?);
+    Ok(files)
+}
+
+fn text(suite: &Path, path: &Path) -> Result<String> {
+    let path = suite.join(path);
+    fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// A crate's manifest without its tests' dependencies; what it takes from the workspace is added
+/// to `used`.
+fn without_tests(manifest: &str, used: &mut BTreeSet<String>) -> Result<String> {
+    let mut document: DocumentMut = manifest.parse()?;
+    document.remove("dev-dependencies");
+    let dependencies = document
+        .get("dependencies")
+        .and_then(|item| item.as_table_like());
+    let names = dependencies.into_iter().flat_map(TableLike::iter);
+    used.extend(names.map(|(name, _)| name.to_owned()));
+    Ok(document.to_string())
+}
+
+/// The root's manifest for these members, who use these dependencies.
+fn of_members(manifest: &str, members: &[&str], used: &BTreeSet<String>) -> Result<String> {
+    let mut document: DocumentMut = manifest.parse()?;
+    document["workspace"]["members"] = Array::from_iter(members.iter().copied()).into();
+    let dependencies = document["workspace"]["dependencies"]
+        .as_table_like_mut()
+        .context("it has no [workspace.dependencies]")?;
+    let unused: Vec<String> = dependencies
+        .iter()
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !used.contains(name))
+        .collect();
+    for name in unused {
+        dependencies.remove(&name);
+    }
+    // How the suite's own tests are built.
+    if let Some(profiles) = document["profile"].as_table_like_mut() {
+        profiles.remove("dev");
+    }
+    Ok(document.to_string())
+}
+
+/// The lockfile as Cargo cuts it down to what these files need; it asks no registry, since
+/// whoever runs this has built the whole.
+fn locked(files: &Files, whole: &str) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().context("making a folder for the crates of the kit")?;
+    for (path, content) in files {
+        let path: PathBuf = folder.path().join(path);
+        let parent = path.parent().expect("it is in the folder");
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, content))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    let lockfile = folder.path().join(LOCKFILE);
+    fs::write(&lockfile, whole).with_context(|| format!("writing {}", lockfile.display()))?;
+    let output = Command::new("cargo")
+        .args(["metadata", "--offline", "--format-version", "1"])
+        .current_dir(folder.path())
+        .output()
+        .context("cargo is missing: install Rust with rustup, https://rustup.rs")?;
+    ensure!(
+        output.status.success(),
+        "cargo makes no lockfile for the kit (run `make build` first, which fetches all it needs):\n{}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    fs::read(&lockfile).with_context(|| format!("reading {}", lockfile.display()))
+}
