@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field kit fmt lint doc contract acceptance acceptance-docker clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,6 +44,10 @@ test: cargo ## Prove it all: every test, with a private Postgres
 check: build ## Check our target against the whole contract
 	@$(HARNESS) check axum --level strict
 
+doctor: cargo ## Say what this machine has and lacks for each way of use, and what to do
+	@cargo build --release --locked --package harness
+	@$(HARNESS) doctor
+
 field: checkout build ## Prepare every contender there is, those of the public harness too: AB=DIR, its checkout
 	@$(HARNESS) prepare --all --api-benchmarks '$(AB)'
 
@@ -62,6 +66,9 @@ fmt: cargo ## Format the code
 lint: cargo ## Check the formatting and clippy's lints
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
+
+workflows: ## Check the workflows of GitHub Actions; needs Go
+	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes=
 
 doc: cargo ## Build the documentation of the crates
 	@RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --all-features --no-deps --locked

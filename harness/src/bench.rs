@@ -4,6 +4,7 @@
 pub mod cell;
 pub mod compare;
 pub mod engine;
+pub mod import;
 pub mod input;
 pub(crate) mod log;
 mod party;
@@ -17,6 +18,7 @@ mod sample;
 pub mod scenario;
 pub(crate) mod schedule;
 pub mod score;
+pub mod scripts;
 pub mod standings;
 pub mod statistics;
 pub mod verdict;

@@ -4,26 +4,24 @@ mod bench;
 mod check;
 mod choice;
 mod compare;
+mod import;
+mod k6;
 mod kit;
 mod prepare;
 mod report;
 mod score;
 
-use std::env;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use schema::env::{
-    EXIT_COULD_NOT_RUN, Environment, JWT_SECRET, POSTGRES_PORT, TARGET_PORT, UPSTREAM_PORT,
-    bench_value,
-};
+use schema::env::{EXIT_COULD_NOT_RUN, POSTGRES_PORT, TARGET_PORT, UPSTREAM_PORT};
 use schema::{Claims, fixtures};
 
 use crate::guide::{Guide, print};
 use crate::interrupt::Interrupt;
 use crate::postgres::obtain;
-use crate::{down, token, up};
+use crate::{doctor, down, token, up};
 
 /// Exit code when a check failed: not everything runs.
 const EXIT_FAILED: u8 = 1;
@@ -76,8 +74,14 @@ enum Command {
     Bench(Box<bench::BenchOptions>),
     /// Write the reports of a run again, from its results.jsonl
     Report(report::ReportOptions),
+    /// Read a run of the public harness, and report it as one of ours
+    Import(import::ImportOptions),
     /// Show what has changed from one run to another, and what of it is real
     Compare(compare::CompareOptions),
+    /// Write the scripts of `--engine k6` with their inputs and users, for a load from elsewhere
+    ///
+    /// Tokens are signed with JWT_SECRET or else with the bench secret.
+    K6(k6::K6Options),
     /// Print the field's score `vs all` of a run, or check that of a published table
     ///
     /// Exit code 1 if a published score does not follow from its figures.
@@ -90,6 +94,13 @@ enum Command {
     Contract {
         /// One of them only
         part: Option<Part>,
+    },
+    /// Say what this machine has and lacks for each way of use, one line each with what to do
+    ///
+    /// Exit code 0 if the suite can start natively or in containers, 1 if not.
+    Doctor {
+        #[command(flatten)]
+        ports: Ports,
     },
     /// Print a token, signed with JWT_SECRET or else with the bench secret
     Token(TokenOptions),
@@ -166,7 +177,9 @@ pub fn run() -> ExitCode {
             other => other.map(drop),
         },
         Command::Report(options) => report::report(&options),
+        Command::Import(options) => import::import(options),
         Command::Compare(options) => compare::compare(&options),
+        Command::K6(options) => k6::write(&options),
         Command::Score(options) => match score::score(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
@@ -174,6 +187,14 @@ pub fn run() -> ExitCode {
         Command::Kit(options) => kit::kit(&options),
         Command::Contract { part } => {
             print_contract(part);
+            Ok(())
+        }
+        Command::Doctor { ports } => {
+            let findings = doctor::look([ports.target_port, ports.upstream_port]);
+            print(&findings);
+            if !findings.can_start() {
+                return EXIT_FAILED.into();
+            }
             Ok(())
         }
         Command::Token(options) => print_token(options),
@@ -207,10 +228,7 @@ fn print_contract(part: Option<Part>) {
 }
 
 fn print_token(options: TokenOptions) -> Result<()> {
-    let secret = match env::var_os(JWT_SECRET.name) {
-        None => bench_value(&JWT_SECRET).to_owned(),
-        Some(_) => Environment(|name: &str| env::var_os(name)).text(&JWT_SECRET)?,
-    };
+    let secret = k6::secret()?;
     let Claims { sub, name, iat, .. } = fixtures::claims();
     let claims = Claims {
         sub: options.sub.unwrap_or(sub),

@@ -8,6 +8,7 @@ pub mod cli;
 mod contender;
 mod cpus;
 mod daemon;
+mod doctor;
 mod down;
 mod guide;
 mod interrupt;

@@ -326,6 +326,77 @@ fn the_crates_depend_on_each_other_as_the_architecture_says() {
 }
 
 #[test]
+fn no_service_is_built_with_the_harness_or_its_sqlite() {
+    for manifest in [
+        "Cargo.toml",
+        "serve/Cargo.toml",
+        "upstream/Cargo.toml",
+        "target-axum/Cargo.toml",
+    ] {
+        assert!(!read(manifest).contains("sqlite"), "{manifest}");
+    }
+    assert!(read("harness/Cargo.toml").contains("sqlite"));
+    let mut builds = 0;
+    for file in ["Makefile", "Dockerfile"] {
+        let file = read(file);
+        let builds_target =
+            |line: &&str| line.contains("cargo build") && line.contains("target-axum");
+        for line in file.lines().filter(builds_target) {
+            assert!(
+                !line.contains("harness") && !line.contains("workspace"),
+                "{line}"
+            );
+            builds += 1;
+        }
+    }
+    assert!(builds >= 2, "{builds}");
+}
+
+#[test]
+fn the_workflows_use_the_toolchain_of_the_workspace_and_actions_by_their_commit() {
+    let manifest = read("Cargo.toml");
+    let toolchain = manifest.split("rust-version = \"").nth(1).unwrap();
+    let toolchain = toolchain.split('"').next().unwrap();
+    let workflow = read(".github/workflows/ci.yml");
+    assert!(workflow.contains(&format!("RUSTUP_TOOLCHAIN: {toolchain}.")));
+    for name in ["ci", "release"] {
+        let workflow = read(&format!(".github/workflows/{name}.yml"));
+        let uses = workflow
+            .lines()
+            .filter_map(|line| line.split_once("uses: "));
+        for (_, action) in uses.filter(|(_, action)| !action.starts_with("./")) {
+            let (_, commit) = action.split_once('@').unwrap();
+            let commit = commit.split(' ').next().unwrap();
+            assert_eq!(commit.len(), 40, "{action}");
+            assert!(commit.chars().all(|c| c.is_ascii_hexdigit()), "{action}");
+        }
+    }
+}
+
+#[test]
+fn a_release_takes_each_executable_out_of_an_image_that_there_is() {
+    let workflow = read(".github/workflows/release.yml");
+    let images = workflow
+        .split("IMAGES: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    let dockerfile = read("Dockerfile");
+    for name in images.split(' ') {
+        assert!(
+            dockerfile.contains(&format!(" AS {name}\n")),
+            "no stage {name}"
+        );
+        assert!(
+            dockerfile.contains(&format!(" /{name}\n")),
+            "no executable /{name}"
+        );
+    }
+}
+
+#[test]
 fn every_source_file_says_its_purpose_first() {
     for file in files() {
         if file.extension().is_some_and(|extension| extension == "rs") {

@@ -34,9 +34,9 @@ pub struct Cell<'a> {
     /// 99th percentile of the latency.
     pub p99_ms: Option<Estimate>,
     /// Largest resident memory of any attempt, in bytes.
-    pub rss_peak_bytes: u64,
+    pub rss_peak_bytes: Option<u64>,
     /// Median of the attempts' mean resident memory, in bytes.
-    pub rss_mean_bytes: u64,
+    pub rss_mean_bytes: Option<u64>,
     /// What a request costs whom.
     pub split: Option<Split>,
     /// Rank by processor time per request: of all that passed their checks.
@@ -103,8 +103,10 @@ impl<'a> Cell<'a> {
             let values: Vec<_> = answered.iter().map(|attempt| figure(attempt)).collect();
             Estimate::of(&values)
         };
-        let rss =
-            |figure: fn(&Usage) -> u64| attempts.iter().map(move |a| figure(&a.truth.contender));
+        let rss = |figure: fn(&Usage) -> Option<u64>| {
+            let attempts = attempts.iter();
+            attempts.filter_map(move |attempt| figure(&attempt.truth.contender))
+        };
         let rss_means: Vec<_> = rss(|usage| usage.rss_mean_bytes)
             .map(|bytes| bytes as f64)
             .collect();
@@ -118,8 +120,8 @@ impl<'a> Cell<'a> {
             requests_per_sec: estimate(|attempt| attempt.measured.requests_per_sec()),
             mean_ms: estimate(|attempt| attempt.measured.latency.mean_ms),
             p99_ms: estimate(|attempt| attempt.measured.latency.p99_ms),
-            rss_peak_bytes: rss(|usage| usage.rss_peak_bytes).max().unwrap_or(0),
-            rss_mean_bytes: median(&rss_means).unwrap_or(0.0) as u64,
+            rss_peak_bytes: rss(|usage| usage.rss_peak_bytes).max(),
+            rss_mean_bytes: median(&rss_means).map(|bytes| bytes as u64),
             split: Split::of(&answered),
             cpu_rank: None,
             rate_rank: None,
@@ -201,9 +203,9 @@ fn best(attempts: &[&Attempt]) -> Option<Figures> {
 impl Split {
     fn of(attempts: &[&Attempt]) -> Option<Self> {
         let per_request = |usage: fn(&Truth) -> &Usage| {
-            let values = attempts.iter().map(|attempt| {
-                usage(&attempt.truth).cpu_secs * 1e6 / attempt.measured.requests as f64
-            });
+            let values = attempts
+                .iter()
+                .filter_map(|attempt| attempt.us_per_request(usage(&attempt.truth)));
             median(&values.collect::<Vec<_>>())
         };
         Some(Self {

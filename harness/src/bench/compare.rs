@@ -22,6 +22,8 @@ pub enum Word {
     OneAttempt,
     /// In one of the runs it was not server-bound: its rate is that of somebody else.
     NotServerBound,
+    /// In one of the runs it is not known whether it was server-bound.
+    BoundUnknown,
 }
 
 impl Word {
@@ -33,6 +35,7 @@ impl Word {
             Self::Noise => "noise",
             Self::OneAttempt => "one attempt",
             Self::NotServerBound => "not server-bound",
+            Self::BoundUnknown => "bound unknown",
         }
     }
 }
@@ -87,13 +90,13 @@ impl Comparison {
             (!before.is_empty() && !after.is_empty()).then(|| Pair {
                 contender: contender.clone(),
                 scenario,
-                cpu_us_per_request: compared(&before, &after, true, &|attempt| {
+                cpu_us_per_request: compared(&before, &after, None, &|attempt| {
                     attempt.cpu_us_per_request()
                 }),
                 requests_per_sec: compared(
                     &before,
                     &after,
-                    is_server_bound(&before) && is_server_bound(&after),
+                    not_its_own(&before, &after),
                     &|attempt| Some(attempt.measured.requests_per_sec()),
                 ),
             })
@@ -113,15 +116,26 @@ fn attempts<'a>(results: &'a Results, contender: &str, scenario: Scenario) -> Ve
     of.filter(|attempt| attempt.measured.requests > 0).collect()
 }
 
-fn is_server_bound(attempts: &[&Attempt]) -> bool {
-    let verdicts: Vec<_> = attempts.iter().map(|attempt| attempt.verdict).collect();
-    combined(&verdicts) == Some(Verdict::ServerBound)
+/// Why a rate is not known to be the contender's own in both runs; none if it is.
+fn not_its_own(before: &[&Attempt], after: &[&Attempt]) -> Option<Word> {
+    let verdicts = [before, after].map(|attempts| {
+        let verdicts: Vec<_> = attempts.iter().map(|attempt| attempt.verdict).collect();
+        combined(&verdicts)
+    });
+    let others = verdicts
+        .iter()
+        .filter(|verdict| **verdict != Some(Verdict::ServerBound));
+    let words = others.map(|verdict| match verdict {
+        Some(Verdict::Unknown) => Word::BoundUnknown,
+        _ => Word::NotServerBound,
+    });
+    words.min_by_key(|word| *word == Word::BoundUnknown)
 }
 
 fn compared(
     before: &[&Attempt],
     after: &[&Attempt],
-    is_its_own: bool,
+    not_its_own: Option<Word>,
     figure: &dyn Fn(&Attempt) -> Option<f64>,
 ) -> Option<Compared> {
     let values = |attempts: &[&Attempt]| -> Vec<f64> {
@@ -132,11 +146,11 @@ fn compared(
     };
     let (before, after) = (values(before), values(after));
     let change = Change::between(&before, &after)?;
-    let word = match () {
-        () if !is_its_own => Word::NotServerBound,
-        () if before.len() < 2 || after.len() < 2 => Word::OneAttempt,
-        () if change.excludes_zero() => Word::Real,
-        () => Word::Noise,
+    let word = match not_its_own {
+        Some(word) => word,
+        None if before.len() < 2 || after.len() < 2 => Word::OneAttempt,
+        None if change.excludes_zero() => Word::Real,
+        None => Word::Noise,
     };
     Some(Compared { change, word })
 }
@@ -180,7 +194,9 @@ fn notes(before: &Results, after: &Results) -> Vec<String> {
         b.plan.duration_secs.to_string(),
     );
     let unfinished = [("first", before), ("second", after)].into_iter();
-    for (which, _) in unfinished.filter(|(_, results)| results.ended_at.is_none()) {
+    for (which, _) in unfinished
+        .filter(|(_, results)| results.ended_at.is_none() && results.run.imported.is_none())
+    {
         notes.push(format!(
             "the {which} run was interrupted or is not done yet"
         ));

@@ -64,6 +64,10 @@ impl Log {
             log.lines.push(line);
         }
         match log.lines.first() {
+            Some(Line::Run(run)) if run.imported.is_some() => bail!(
+                "{} was imported: what it lacks was never measured here",
+                log.path.display()
+            ),
             Some(Line::Run(run)) if run.schema == SCHEMA => {}
             Some(Line::Run(run)) => bail!(
                 "{} is of version {}, this harness writes version {SCHEMA}",
@@ -149,6 +153,7 @@ mod tests {
             machine: platform::machine(),
             versions: Default::default(),
             plan: small::plan(&["a"]),
+            imported: None,
         }
     }
 
@@ -198,6 +203,6 @@ mod tests {
         };
         drop(Log::begin(folder.path(), later).unwrap());
         let later = Log::resume(folder.path()).unwrap_err().to_string();
-        assert!(later.contains("is of version 2"), "{later}");
+        assert!(later.contains("is of version 3"), "{later}");
     }
 }

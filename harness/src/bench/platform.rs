@@ -32,18 +32,22 @@ pub(crate) fn machine() -> Machine {
     Machine {
         host: uname.nodename().to_string_lossy().into_owned(),
         cpu: cpu.to_owned(),
-        cores: info.map_or(0, |info| info.num_cores()),
+        cores: info.map(|info| info.num_cores()),
         kernel: format!(
             "{} {}",
             uname.sysname().to_string_lossy(),
             uname.release().to_string_lossy()
         ),
-        governor: fs::read_to_string(GOVERNOR)
-            .ok()
-            .map(|text| text.trim().to_owned()),
-        memory_bytes: Meminfo::current().map_or(0, |memory| memory.mem_total),
+        governor: governor(),
+        memory_bytes: Meminfo::current().ok().map(|memory| memory.mem_total),
         virtualisation,
     }
+}
+
+/// How the kernel chooses the processors' frequency, if it tells.
+pub(crate) fn governor() -> Option<String> {
+    let governor = fs::read_to_string(GOVERNOR).ok()?;
+    Some(governor.trim().to_owned())
 }
 
 /// Commit of the checkout that the harness runs in, marked if it was changed; none if there is none.
@@ -74,7 +78,7 @@ pub(crate) fn versions(
 }
 
 /// First line that a command says; none if it says nothing, fails, or is not there.
-fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -93,8 +97,8 @@ mod tests {
     #[test]
     fn a_machine_has_a_processor_memory_and_a_kernel() {
         let machine = machine();
-        assert!(machine.cores >= 1);
-        assert!(machine.memory_bytes > 1 << 20);
+        assert!(machine.cores.unwrap() >= 1);
+        assert!(machine.memory_bytes.unwrap() > 1 << 20);
         assert!(machine.kernel.starts_with("Linux "), "{}", machine.kernel);
         assert!(!machine.cpu.is_empty() && !machine.host.is_empty());
     }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::scenario::Scenario;
 
-/// Version of the lines' form. A reader refuses what is newer than it.
-pub const SCHEMA: u32 = 1;
+/// Version of the lines' form. A reader refuses what is newer than it. Since version 2 a figure that
+/// is not known is `null`, and a run can be an import; what version 1 wrote is read as it is.
+pub const SCHEMA: u32 = 2;
 
 /// One line of `results.jsonl`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -53,6 +54,22 @@ pub struct Run {
     pub versions: BTreeMap<String, String>,
     /// What is measured.
     pub plan: Plan,
+    /// Where the figures are from if another harness measured them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// A run that another harness measured.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Imported {
+    /// The harness.
+    pub harness: String,
+    /// Name of the file, without its folder.
+    pub file: String,
+    /// What it calls the run.
+    pub run: String,
+    /// What the run had and our form has no place for, by name.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// The machine of a run.
@@ -63,13 +80,13 @@ pub struct Machine {
     /// Model of the processor.
     pub cpu: String,
     /// Logical processors.
-    pub cores: usize,
+    pub cores: Option<usize>,
     /// Operating system and kernel, such as `Linux 6.1.0`.
     pub kernel: String,
     /// Frequency governor, if the kernel tells.
     pub governor: Option<String>,
     /// Main memory in bytes.
-    pub memory_bytes: u64,
+    pub memory_bytes: Option<u64>,
     /// What it is virtualised by, such as `kvm`; `none` on bare metal; none if nothing tells.
     pub virtualisation: Option<String>,
 }
@@ -93,7 +110,7 @@ pub struct Plan {
     pub workers: usize,
     /// Processors of the contender.
     pub contender_cpus: Vec<usize>,
-    /// Processors of everything else.
+    /// Processors of everything else; empty if it is not known.
     pub other_cpus: Vec<usize>,
     /// Name of the engine.
     pub engine: String,
@@ -191,7 +208,7 @@ pub struct Attempt {
     /// How requests followed each other.
     pub pace: Pace,
     /// RFC 3339, UTC.
-    pub started_at: String,
+    pub started_at: Option<String>,
     /// What the engine saw.
     pub measured: Measured,
     /// What it cost, and whom.
@@ -214,7 +231,7 @@ pub struct Measured {
     /// What else came, by kind, such as `status 503`, `length`, `body: rating`, `connection reset`.
     pub errors: BTreeMap<String, u64>,
     /// Bytes of all answers.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
     /// Of right answers.
     pub latency: Latency,
     /// Right answers of each tenth of a second; empty if the engine does not tell.
@@ -227,11 +244,11 @@ pub struct Measured {
 pub struct Latency {
     /// Mean.
     pub mean_ms: f64,
-    /// Smallest.
-    pub min_ms: f64,
+    /// Smallest; it and each of the following but the 99th percentile if the engine tells it.
+    pub min_ms: Option<f64>,
     /// Median.
-    pub p50_ms: f64,
-    /// 75th percentile; each of the following if the engine tells it.
+    pub p50_ms: Option<f64>,
+    /// 75th percentile.
     pub p75_ms: Option<f64>,
     /// 90th percentile.
     pub p90_ms: Option<f64>,
@@ -242,7 +259,7 @@ pub struct Latency {
     /// 99.9th percentile.
     pub p99_9_ms: Option<f64>,
     /// Largest.
-    pub max_ms: f64,
+    pub max_ms: Option<f64>,
 }
 
 /// What an attempt cost, and whom.
@@ -257,20 +274,23 @@ pub struct Truth {
     /// All of Postgres.
     pub postgres: Usage,
     /// Share of the contender's processors that was idle, 0 to 1.
-    pub contender_cpus_idle: f64,
+    pub contender_cpus_idle: Option<f64>,
     /// Share of the other processors that was idle, 0 to 1.
-    pub other_cpus_idle: f64,
+    pub other_cpus_idle: Option<f64>,
     /// Share of all processors' time that the hypervisor took, 0 to 1.
-    pub steal: f64,
+    pub steal: Option<f64>,
     /// Processors' time that nobody of these four used, nor the kernel for its interrupts, as a
     /// share of all, 0 to 1.
-    pub foreign: f64,
+    pub foreign: Option<f64>,
     /// Load average of the last minute at the end.
-    pub load_1min: f64,
+    pub load_1min: Option<f64>,
     /// Requests that the server's side counted: calls of the upstream, or scans of `users`.
     pub served: Option<u64>,
     /// Mean number of calls that the upstream had in its hands.
     pub upstream_in_flight: Option<f64>,
+    /// What samples of the contender's processors say, where its time is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<Sampled>,
     /// The attempt at 10 Hz.
     pub timeline: Timeline,
 }
@@ -279,13 +299,31 @@ pub struct Truth {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Usage {
     /// Processor time, user and system, in seconds.
-    pub cpu_secs: f64,
-    /// Largest resident memory, in bytes; 0 if it is not told apart.
-    pub rss_peak_bytes: u64,
-    /// Mean resident memory, in bytes; 0 if it is not told apart.
-    pub rss_mean_bytes: u64,
+    pub cpu_secs: Option<f64>,
+    /// Largest resident memory, in bytes; none if it is not told apart.
+    #[serde(deserialize_with = "zero_is_unknown")]
+    pub rss_peak_bytes: Option<u64>,
+    /// Mean resident memory, in bytes; none if it is not told apart.
+    #[serde(deserialize_with = "zero_is_unknown")]
+    pub rss_mean_bytes: Option<u64>,
     /// Context switches, voluntary and not.
-    pub context_switches: u64,
+    pub context_switches: Option<u64>,
+}
+
+/// What somebody who looked at the contender now and then saw, from before the first request to after
+/// the last: in processors, 1.0 is one of them busy all the time.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Sampled {
+    /// Mean of the samples.
+    pub mean: f64,
+    /// The largest.
+    pub peak: f64,
+}
+
+/// Version 1 wrote 0 for memory that is not told apart.
+fn zero_is_unknown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let bytes = Option::<u64>::deserialize(deserializer)?;
+    Ok(bytes.filter(|bytes| *bytes > 0))
 }
 
 /// Processor time used in each slice of the measured time, in processors (1.0 is one of them busy
@@ -323,6 +361,10 @@ pub enum Verdict {
     Waiting,
     /// Something else on this machine took part.
     Noisy,
+    /// Somebody else or nobody did: the contender never used all that it had, and no more is known.
+    NotServerBound,
+    /// What is known does not tell.
+    Unknown,
     /// Some answers were wrong, or did not come.
     Errors,
 }
@@ -338,6 +380,8 @@ impl Verdict {
             Self::DatabaseBound => "database-bound",
             Self::Waiting => "waiting",
             Self::Noisy => "noisy",
+            Self::NotServerBound => "not server-bound",
+            Self::Unknown => "unknown",
             Self::Errors => "errors",
         }
     }
@@ -367,10 +411,17 @@ impl Measured {
 
 impl Attempt {
     /// The contender's processor time for one right answer, in microseconds: the primary figure.
-    /// None without a right answer.
+    /// None without a right answer, or where its processor time is not known.
     #[must_use]
     pub fn cpu_us_per_request(&self) -> Option<f64> {
+        self.us_per_request(&self.truth.contender)
+    }
+
+    /// One of the parties' processor time for one right answer, in microseconds.
+    #[must_use]
+    pub fn us_per_request(&self, usage: &Usage) -> Option<f64> {
         let requests = self.measured.requests;
-        (requests > 0).then(|| self.truth.contender.cpu_secs * 1e6 / requests as f64)
+        let cpu_secs = usage.cpu_secs.filter(|_| requests > 0)?;
+        Some(cpu_secs * 1e6 / requests as f64)
     }
 }

@@ -1,6 +1,7 @@
 //! Reports of a run: the page, the text to paste, the picture, the table for other programs. All are
 //! made from `results.jsonl` alone, and can be made again at any time.
 
+mod axis;
 mod chart;
 mod csv;
 mod facts;
@@ -32,6 +33,15 @@ pub const METHOD: [&str; 10] = [
     "A rank is one more than the number of contenders whose whole interval is better: overlapping intervals share a rank.",
     "`vs all` is the geometric mean of three ratios to the baseline: requests per second, mean and 99th percentile of the latency. The published rules take each contender's best attempt instead of medians.",
     "In open loop requests follow a schedule at the same rates for everyone, and latency counts from the scheduled time. `limit` does none of the work and is no contender: every row is a fraction of it.",
+];
+
+/// As [`METHOD`], of a run that another harness has measured.
+pub const METHOD_OF_AN_IMPORT: [&str; 5] = [
+    "Another harness measured this run, by its own method; here its figures are only read. None of its contenders had to pass our checks: that every answer was right is its word.",
+    "What it does not record is unknown (–): processor time per request, who else used the machine, what the hypervisor took.",
+    "A verdict follows from its samples of the contender's processor, which go on for a moment before and after the load: a mean of 95 % proves server-bound, a largest sample below 95 % proves not server-bound, and what lies between stays unknown. Only server-bound cells are ranked.",
+    "Figures are medians of all its attempts, of two to five with their range; the published rules take the best attempt instead. Contenders with overlapping ranges share a rank.",
+    "`vs all` is the geometric mean of three ratios to the baseline: requests per second, mean and 99th percentile of the latency.",
 ];
 
 /// Writes `results.csv`, `report.md`, `report.html` and `chart.svg` beside the `results.jsonl` of a

@@ -238,10 +238,10 @@ mod tests {
 
     #[test]
     fn a_newer_form_is_refused_whatever_else_it_has() {
-        let error = parse(b"{\"kind\":\"run\",\"schema\":2,\"new\":{}}\n").unwrap_err();
+        let error = parse(b"{\"kind\":\"run\",\"schema\":3,\"new\":{}}\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "these results are of form 2, and this harness knows forms up to 1: \
+            "these results are of form 3, and this harness knows forms up to 2: \
              read them with the harness that wrote them, or a newer one"
         );
     }

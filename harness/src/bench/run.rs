@@ -317,7 +317,7 @@ impl Stage {
             scenario: step.scenario,
             round,
             pace: step.pace,
-            started_at,
+            started_at: Some(started_at),
             measured,
             truth,
             verdict: Verdict::Waiting,

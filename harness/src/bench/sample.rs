@@ -156,10 +156,10 @@ fn run() -> Run {
         machine: Machine {
             host: "bench-1".to_owned(),
             cpu: "AMD EPYC 7R13 Processor".to_owned(),
-            cores: 2,
+            cores: Some(2),
             kernel: "Linux 6.1.0".to_owned(),
             governor: None,
-            memory_bytes: 8 << 30,
+            memory_bytes: Some(8 << 30),
             virtualisation: Some("kvm".to_owned()),
         },
         versions: versions
@@ -184,6 +184,7 @@ fn run() -> Run {
                 Rate::Sweep,
             ],
         },
+        imported: None,
     }
 }
 
@@ -259,10 +260,10 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
     let busy = rate / capacity;
     let requests = (rate * SECONDS) as u64;
     let others = |us: f64| Usage {
-        cpu_secs: us * requests as f64 / 1e6,
-        rss_peak_bytes: 0,
-        rss_mean_bytes: 0,
-        context_switches: 900,
+        cpu_secs: Some(us * requests as f64 / 1e6),
+        rss_peak_bytes: None,
+        rss_mean_bytes: None,
+        context_switches: Some(900),
     };
     let doubt = (name, scenario, round, pace) == ("gin", Scenario::UsersMe, 3, Pace::Closed);
     Attempt {
@@ -270,22 +271,22 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
         scenario,
         round,
         pace,
-        started_at: AT.to_owned(),
+        started_at: Some(AT.to_owned()),
         measured: Measured {
             seconds: SECONDS,
             requests,
             answers_in_all: requests,
             errors: BTreeMap::new(),
-            bytes: requests * 256,
+            bytes: Some(requests * 256),
             latency,
             per_100_ms: Vec::new(),
         },
         truth: Truth {
             contender: Usage {
-                cpu_secs: busy * SECONDS,
-                rss_peak_bytes: megabytes << 20,
-                rss_mean_bytes: (megabytes << 20) * 9 / 10,
-                context_switches: 1200,
+                cpu_secs: Some(busy * SECONDS),
+                rss_peak_bytes: Some(megabytes << 20),
+                rss_mean_bytes: Some((megabytes << 20) * 9 / 10),
+                context_switches: Some(1200),
             },
             generator: others(2.1),
             upstream: others(if scenario == Scenario::Catalog {
@@ -298,8 +299,8 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
             } else {
                 0.0
             }),
-            contender_cpus_idle: 1.0 - busy,
-            other_cpus_idle: 0.4,
+            contender_cpus_idle: Some(1.0 - busy),
+            other_cpus_idle: Some(0.4),
             served: None,
             ..Truth::default()
         },
@@ -330,13 +331,13 @@ fn open_latency(busy: f64, capacity: f64) -> Latency {
 fn shaped(mean_ms: f64, p99_ms: f64) -> Latency {
     Latency {
         mean_ms,
-        min_ms: mean_ms * 0.3,
-        p50_ms: mean_ms * 0.94,
+        min_ms: Some(mean_ms * 0.3),
+        p50_ms: Some(mean_ms * 0.94),
         p75_ms: None,
         p90_ms: Some(mean_ms * 1.3),
         p95_ms: None,
         p99_ms,
         p99_9_ms: Some(p99_ms * 1.8),
-        max_ms: p99_ms * 3.1,
+        max_ms: Some(p99_ms * 3.1),
     }
 }

@@ -78,8 +78,12 @@ impl<'a> Standing<'a> {
                 )
             };
             let cost = |cell: &Cell| cell.cpu_us().unwrap_or(f64::INFINITY);
+            let rate = |cell: &Cell| cell.requests_per_sec.map_or(0.0, |rate| rate.median);
             let by_rank = key(one).cmp(&key(other));
-            by_rank.then(cost(one).total_cmp(&cost(other)))
+            // Where no cost is known, the rate decides.
+            by_rank
+                .then(cost(one).total_cmp(&cost(other)))
+                .then(rate(other).total_cmp(&rate(one)))
         });
         let calibrations = results.calibrations.iter();
         let calibrations = calibrations.filter(|attempt| attempt.scenario == scenario);

@@ -1,15 +1,15 @@
 //! Who was at the limit, and what does not add up.
 
-use super::record::{Attempt, Pace, Plan, Verdict};
+use super::record::{Attempt, Pace, Plan, Sampled, Verdict};
 
 /// Share of its processors from which on somebody is taken to be at its limit.
 const FULL: f64 = 0.95;
 
 /// Share of the machine's time that the hypervisor may take before a figure is worth less.
-const STEAL_MAX: f64 = 0.02;
+pub(crate) const STEAL_MAX: f64 = 0.02;
 
 /// Share of the machine's time that others may take.
-const FOREIGN_MAX: f64 = 0.05;
+pub(crate) const FOREIGN_MAX: f64 = 0.05;
 
 /// Share of the requests on their way that wait for the upstream, from which on it is the upstream
 /// that is measured.
@@ -37,24 +37,27 @@ pub fn verdict(attempt: &Attempt, plan: &Plan) -> Verdict {
     if attempt.measured.error_count() > 0 || attempt.measured.requests == 0 {
         return Verdict::Errors;
     }
+    let Some(used) = truth.contender.cpu_secs else {
+        return by_samples(truth.sampled, plan);
+    };
     let others = [
         (
             Verdict::GeneratorBound,
-            truth.generator.cpu_secs,
+            truth.generator.cpu_secs.unwrap_or(0.0),
             plan.generator_threads() as f64,
         ),
         (
             Verdict::UpstreamBound,
-            truth.upstream.cpu_secs,
+            truth.upstream.cpu_secs.unwrap_or(0.0),
             UPSTREAM_THREADS,
         ),
         (
             Verdict::DatabaseBound,
-            truth.postgres.cpu_secs,
+            truth.postgres.cpu_secs.unwrap_or(0.0),
             plan.other_cpus.len() as f64,
         ),
     ];
-    if truth.contender.cpu_secs >= FULL * seconds * plan.contender_cpus.len() as f64 {
+    if used >= FULL * seconds * plan.contender_cpus.len() as f64 {
         return Verdict::ServerBound;
     }
     for (verdict, cpu_secs, cpus) in others {
@@ -66,19 +69,33 @@ pub fn verdict(attempt: &Attempt, plan: &Plan) -> Verdict {
     if truth.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
         return Verdict::UpstreamBound;
     }
-    if truth.steal > STEAL_MAX || truth.foreign > FOREIGN_MAX {
+    let is_more = |share: Option<f64>, most: f64| share.is_some_and(|share| share > most);
+    if is_more(truth.steal, STEAL_MAX) || is_more(truth.foreign, FOREIGN_MAX) {
         return Verdict::Noisy;
     }
     // The kernel's interrupts for the contender's sockets are charged to nobody.
-    if truth.contender_cpus_idle <= 1.0 - FULL {
+    let is_full = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - FULL);
+    if is_full(truth.contender_cpus_idle) {
         return Verdict::ServerBound;
     }
-    if truth.other_cpus_idle <= 1.0 - FULL {
+    if is_full(truth.other_cpus_idle) {
         // They share their processors: who takes most of them is who has too few.
         let most = others.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
         return most.map_or(Verdict::Waiting, |(verdict, ..)| verdict);
     }
     Verdict::Waiting
+}
+
+/// Samples taken before and after the load, too, have a mean that is too low: a high one proves that
+/// the contender was at its limit, a low one proves nothing. A largest sample that is low proves that
+/// it never was.
+fn by_samples(sampled: Option<Sampled>, plan: &Plan) -> Verdict {
+    let full = FULL * plan.contender_cpus.len() as f64;
+    match sampled {
+        Some(sampled) if sampled.mean >= full => Verdict::ServerBound,
+        Some(sampled) if sampled.peak < full => Verdict::NotServerBound,
+        _ => Verdict::Unknown,
+    }
 }
 
 /// What does not add up, as sentences.
@@ -124,7 +141,7 @@ mod tests {
 
     fn used(cpu_secs: f64) -> Usage {
         Usage {
-            cpu_secs,
+            cpu_secs: Some(cpu_secs),
             ..Usage::default()
         }
     }
@@ -141,7 +158,7 @@ mod tests {
         let full = with(|attempt| attempt.truth.contender = used(9.5));
         assert_eq!(full, Verdict::ServerBound);
         // The kernel worked for its sockets.
-        let no_idle = with(|attempt| attempt.truth.contender_cpus_idle = 0.05);
+        let no_idle = with(|attempt| attempt.truth.contender_cpus_idle = Some(0.05));
         assert_eq!(no_idle, Verdict::ServerBound);
         let generator = with(|attempt| attempt.truth.generator = used(9.5));
         assert_eq!(generator, Verdict::GeneratorBound);
@@ -154,7 +171,7 @@ mod tests {
         let shared = |shares: [f64; 3]| {
             with(|attempt| {
                 let truth = &mut attempt.truth;
-                truth.other_cpus_idle = 0.02;
+                truth.other_cpus_idle = Some(0.02);
                 [truth.generator, truth.upstream, truth.postgres] = shares.map(used);
             })
         };
@@ -173,19 +190,34 @@ mod tests {
 
     #[test]
     fn noise_is_told_from_what_follows_from_busy_processors_only() {
-        let stolen = with(|attempt| attempt.truth.steal = 0.03);
+        let stolen = with(|attempt| attempt.truth.steal = Some(0.03));
         assert_eq!(stolen, Verdict::Noisy);
         let foreign = with(|attempt| {
-            attempt.truth.foreign = 0.06;
-            attempt.truth.contender_cpus_idle = 0.0;
-            attempt.truth.other_cpus_idle = 0.0;
+            attempt.truth.foreign = Some(0.06);
+            attempt.truth.contender_cpus_idle = Some(0.0);
+            attempt.truth.other_cpus_idle = Some(0.0);
         });
         assert_eq!(foreign, Verdict::Noisy);
         let full_all_the_same = with(|attempt| {
-            attempt.truth.foreign = 0.06;
+            attempt.truth.foreign = Some(0.06);
             attempt.truth.contender = used(9.6);
         });
         assert_eq!(full_all_the_same, Verdict::ServerBound);
+    }
+
+    #[test]
+    fn samples_prove_what_they_can_and_no_more() {
+        let sampled = |mean, peak| {
+            with(|attempt| {
+                attempt.truth.contender = Usage::default();
+                attempt.truth.sampled = Some(Sampled { mean, peak });
+            })
+        };
+        assert_eq!(sampled(0.951, 0.99), Verdict::ServerBound);
+        assert_eq!(sampled(0.917, 0.983), Verdict::Unknown);
+        assert_eq!(sampled(0.41, 0.949), Verdict::NotServerBound);
+        let nothing = with(|attempt| attempt.truth.contender = Usage::default());
+        assert_eq!(nothing, Verdict::Unknown);
     }
 
     #[test]

@@ -178,16 +178,18 @@ impl<'a> Watch<'a> {
         let ([first, .., last], [begin, end]) = (&*self.looks, &*self.edges) else {
             return Truth::default();
         };
+        let used = |index: usize| (last.cpu[index] - first.cpu[index]).as_secs_f64();
         let usage = |index: usize| Usage {
-            cpu_secs: (last.cpu[index] - first.cpu[index]).as_secs_f64(),
-            context_switches: end.context_switches[index]
-                .saturating_sub(begin.context_switches[index]),
+            cpu_secs: Some(used(index)),
+            context_switches: Some(
+                end.context_switches[index].saturating_sub(begin.context_switches[index]),
+            ),
             ..Usage::default()
         };
         let seen = self.looks.iter().map(|look| look.rss_bytes);
         let contender = Usage {
-            rss_peak_bytes: seen.clone().max().unwrap_or(0),
-            rss_mean_bytes: seen.sum::<u64>() / self.looks.len() as u64,
+            rss_peak_bytes: seen.clone().max(),
+            rss_mean_bytes: Some(seen.sum::<u64>() / self.looks.len() as u64),
             ..usage(0)
         };
         let [generator, upstream, postgres] = [1, 2, 3].map(usage);
@@ -199,8 +201,7 @@ impl<'a> Watch<'a> {
             .collect();
         let all: Ticks = ticks.iter().copied().sum();
         let of = |cpus: &[usize]| cpus.iter().filter_map(|cpu| ticks.get(*cpu)).copied().sum();
-        let parties =
-            contender.cpu_secs + generator.cpu_secs + upstream.cpu_secs + postgres.cpu_secs;
+        let parties: f64 = [0, 1, 2, 3].map(used).iter().sum();
         let seconds = (last.at - first.at).as_secs_f64();
         let known = parties / (seconds * ticks.len() as f64);
         Truth {
@@ -208,14 +209,16 @@ impl<'a> Watch<'a> {
             generator,
             upstream,
             postgres,
-            contender_cpus_idle: Ticks::share(of(&self.contender_cpus), |ticks| ticks.idle),
-            other_cpus_idle: Ticks::share(of(&self.other_cpus), |ticks| ticks.idle),
-            steal: all.share(|ticks| ticks.steal),
-            foreign: (all.share(|ticks| ticks.busy) - known).max(0.0),
+            contender_cpus_idle: Some(Ticks::share(of(&self.contender_cpus), |ticks| ticks.idle)),
+            other_cpus_idle: Some(Ticks::share(of(&self.other_cpus), |ticks| ticks.idle)),
+            steal: Some(all.share(|ticks| ticks.steal)),
+            foreign: Some((all.share(|ticks| ticks.busy) - known).max(0.0)),
             load_1min: LoadAverage::current()
-                .map_or(0.0, |load| rounded(f64::from(load.one), 100.0)),
+                .ok()
+                .map(|load| rounded(f64::from(load.one), 100.0)),
             served: None,
             upstream_in_flight: None,
+            sampled: None,
             timeline: self.timeline(first),
         }
     }
@@ -256,17 +259,18 @@ fn rounded(value: f64, parts: f64) -> f64 {
 
 /// Time of a processor, or of several, in ticks.
 #[derive(Clone, Copy, Debug, Default)]
-struct Ticks {
+pub(crate) struct Ticks {
     all: u64,
     idle: u64,
     /// The hypervisor's.
-    steal: u64,
+    pub(crate) steal: u64,
     /// Programs' and the kernel's on their behalf; interrupts are nobody's.
-    busy: u64,
+    pub(crate) busy: u64,
 }
 
 impl Ticks {
-    fn between(begin: &CpuTime, end: &CpuTime) -> Self {
+    /// From one look to another.
+    pub(crate) fn between(begin: &CpuTime, end: &CpuTime) -> Self {
         let of = |get: fn(&CpuTime) -> u64| get(end).saturating_sub(get(begin));
         let idle = of(|cpu| cpu.idle + cpu.iowait.unwrap_or(0));
         let steal = of(|cpu| cpu.steal.unwrap_or(0));
@@ -280,7 +284,8 @@ impl Ticks {
         }
     }
 
-    fn share(self, part: impl Fn(&Self) -> u64) -> f64 {
+    /// A part of all of it, 0 to 1.
+    pub(crate) fn share(self, part: impl Fn(&Self) -> u64) -> f64 {
         match self.all {
             0 => 0.0,
             all => part(&self) as f64 / all as f64,

@@ -30,7 +30,7 @@ use crate::interrupt::Interrupt;
 use crate::postgres::obtain;
 
 /// Where reports go if no folder is named.
-const REPORTS: &str = "reports";
+pub(super) const REPORTS: &str = "reports";
 
 /// With `--quick`: enough to see that all works and who is about where.
 const QUICK_DURATION: Duration = Duration::from_secs(2);
@@ -210,6 +210,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         machine: platform::machine(),
         versions,
         plan,
+        imported: None,
     };
     let folder = options.folder(&run)?;
     let mut log = Log::begin(&folder, run)?;
@@ -357,7 +358,7 @@ impl BenchOptions {
 }
 
 /// The command line as it is written down: without the folder of the executable.
-fn command_line() -> Vec<String> {
+pub(super) fn command_line() -> Vec<String> {
     let words = std::env::args().skip(1);
     std::iter::once("harness".to_owned()).chain(words).collect()
 }

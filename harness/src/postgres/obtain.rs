@@ -31,17 +31,38 @@ struct Way<'a> {
 /// As [`server`].
 pub(crate) fn shared_server(interrupt: &Interrupt) -> Result<Server> {
     let state = State::find()?;
-    let unpacked = if state.exists() {
-        unpacked(state.folder())?
-    } else {
-        state.folder().to_path_buf()
-    };
-    if let Some(server) = find::newest(&unpacked) {
+    if let Some(server) = known(&state)? {
         return Ok(server);
     }
     // Commands that start together get one once.
     let _lock = state.lock(interrupt)?;
     server(state.folder(), interrupt)
+}
+
+/// The newest server that there is, without getting one.
+///
+/// # Errors
+/// There is no user for Postgres.
+pub(crate) fn known(state: &State) -> Result<Option<Server>> {
+    let unpacked = if state.exists() {
+        unpacked(state.folder())?
+    } else {
+        state.folder().to_path_buf()
+    };
+    Ok(find::newest(&unpacked))
+}
+
+/// Whether [`NO_INSTALL`] forbids getting a server.
+pub(crate) fn is_forbidden() -> bool {
+    env::var_os(NO_INSTALL).is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// How a person gets a server.
+pub(crate) fn advice() -> String {
+    Manager::of_this_machine().map_or_else(
+        || "put the folder of its initdb and postgres into PATH".to_owned(),
+        |manager| format!("run `{manager}`"),
+    )
 }
 
 /// Where a build is unpacked: where the user of Postgres can run it.
@@ -60,11 +81,6 @@ fn unpacked(state: &Path) -> Result<PathBuf> {
 pub(crate) fn server(state: &Path, interrupt: &Interrupt) -> Result<Server> {
     let unpacked = unpacked(state)?;
     let manager = Manager::of_this_machine();
-    let advice = manager.map_or_else(
-        || "put the folder of its initdb and postgres into PATH".to_owned(),
-        |manager| format!("run `{manager}`"),
-    );
-    let forbidden = env::var_os(NO_INSTALL).is_some_and(|value| !value.is_empty() && value != "0");
     let mut ways = Vec::new();
     ways.extend(checkout().map(|checkout| Way {
         name: format!(
@@ -82,9 +98,9 @@ pub(crate) fn server(state: &Path, interrupt: &Interrupt) -> Result<Server> {
     }));
     obtain(
         || find::newest(&unpacked),
-        forbidden,
+        is_forbidden(),
         ways,
-        &advice,
+        &advice(),
         interrupt,
     )
 }

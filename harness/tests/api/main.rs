@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod contract;
 mod crash;
+mod doctor;
 mod engine;
 mod hollow;
 mod kit;

@@ -46,10 +46,10 @@ fn run_at(cpu_secs: [f64; 2]) -> tempfile::TempDir {
         machine: Machine {
             host: "bench-1".to_owned(),
             cpu: "A processor".to_owned(),
-            cores: 2,
+            cores: Some(2),
             kernel: "Linux 6.1.0".to_owned(),
             governor: None,
-            memory_bytes: 8 << 30,
+            memory_bytes: Some(8 << 30),
             virtualisation: None,
         },
         versions: BTreeMap::new(),
@@ -67,6 +67,7 @@ fn run_at(cpu_secs: [f64; 2]) -> tempfile::TempDir {
             upstream_delay_ms: 0.0,
             rates: Vec::new(),
         },
+        imported: None,
     }))];
     for round in 1..=3 {
         for (name, cpu_secs) in names.iter().zip(cpu_secs) {
@@ -88,7 +89,7 @@ fn attempt(contender: &str, round: u32, cpu_secs: f64) -> Attempt {
         scenario: Scenario::Info,
         round,
         pace: Pace::Closed,
-        started_at: AT.to_owned(),
+        started_at: Some(AT.to_owned()),
         measured: Measured {
             seconds: 1.0,
             requests: 10_000,
@@ -101,7 +102,7 @@ fn attempt(contender: &str, round: u32, cpu_secs: f64) -> Attempt {
         },
         truth: Truth {
             contender: Usage {
-                cpu_secs,
+                cpu_secs: Some(cpu_secs),
                 ..Usage::default()
             },
             ..Truth::default()
@@ -219,5 +220,108 @@ fn score_ends_with_1_for_a_row_that_does_not_follow_and_with_2_for_no_table() {
     assert_eq!(
         harness(&["score", broken.to_str().unwrap()]).status.code(),
         Some(2)
+    );
+}
+
+/// A `results.json` of the public harness's form: two contenders, three attempts of one test.
+fn foreign() -> serde_json::Value {
+    let attempt = |framework: &str, attempt: u32, cpu: f64| {
+        serde_json::json!({"framework": framework, "test": "test1", "attempt": attempt,
+            "reqs_per_sec": 10_000.0 + f64::from(attempt), "latency_avg_ms": 10.0,
+            "latency_p50_ms": 9.0, "latency_p75_ms": 11.0, "latency_p90_ms": 13.0,
+            "latency_p99_ms": 20.0, "failed_rate": 0.0, "total_requests": 100_000, "is_best": false,
+            "peak_rss_mb": 80.0, "avg_rss_mb": 70.0, "avg_cpu_pct": cpu, "peak_cpu_pct": cpu + 2.0})
+    };
+    let attempts = [1, 2, 3]
+        .into_iter()
+        .flat_map(|round| [attempt("gin", round, 41.0), attempt("jero", round, 97.0)]);
+    serde_json::json!({
+        "run": {"run_id": "20260814T145537", "created_at": "2026-08-14T14:55:37.575505",
+            "hostname": "bench-7", "vus": 100, "duration": "10s", "best_of": 3, "workers": 1,
+            "python_server": "granian", "ec2_instance_type": "c9g.2xlarge"},
+        "results": attempts.collect::<Vec<_>>()
+    })
+}
+
+#[test]
+fn a_run_of_the_public_harness_is_imported_reported_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("results.json"), foreign().to_string()).unwrap();
+    let (file, out) = (path("results.json"), path("out"));
+    let output = harness(&["import", &file, "--out", &out]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("Requests per second are the contender's own in 1 of 2 cells"),
+        "{printed}"
+    );
+    assert!(printed.contains("Imported from results.json of RogerThomas/api-benchmarks"));
+
+    let markdown = fs::read_to_string(path("out/report.md")).unwrap();
+    // Unknown, and never 0: the cost, its share of the limit, its rank.
+    assert!(
+        markdown.contains("| – | jero | – | – | 10,002 (10,001 – 10,003) | 1 |"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| not server-bound |") && markdown.contains("| server-bound |"));
+    assert!(markdown.contains("| Memory | not told |"), "{markdown}");
+    let csv = fs::read_to_string(path("out/results.csv")).unwrap();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let first = reader.records().next().unwrap().unwrap();
+    for unknown in [
+        "cpu_us_per_request",
+        "steal_share",
+        "response_bytes",
+        "started_at",
+    ] {
+        let column = header.iter().position(|name| name == unknown).unwrap();
+        assert_eq!(&first[column], "", "{unknown}");
+    }
+    let picture = fs::read_to_string(path("out/chart.svg")).unwrap();
+    assert!(picture.contains("Requests per second") && !picture.contains("NaN"));
+    let page = fs::read_to_string(path("out/report.html")).unwrap();
+    assert!(!page.contains("Who pays for a request"));
+
+    let output = harness(&["compare", &out, &out, "--markdown"]);
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("| jero | info | – |  |  | +0.0 % | -0.0 to +0.0 | noise |"),
+        "{table}"
+    );
+    assert!(table.contains("| gin | info |") && table.contains("not server-bound"));
+
+    let again = harness(&["import", &file, "--out", &out]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("holds a run already"));
+    let resumed = harness(&["bench", "--resume", &out]);
+    assert_eq!(resumed.status.code(), Some(2));
+    assert!(
+        text(&resumed.stderr).contains("was imported"),
+        "{}",
+        text(&resumed.stderr)
+    );
+}
+
+#[test]
+fn results_of_the_first_form_are_still_read() {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../reports/2026-11-24-vm");
+    let results = harness::bench::results::read(Path::new(committed)).unwrap();
+    assert_eq!(results.run.schema, 1);
+    assert!(
+        results
+            .attempts
+            .iter()
+            .all(|attempt| attempt.truth.steal.is_some())
+    );
+    let generators = results
+        .attempts
+        .iter()
+        .map(|attempt| attempt.truth.generator);
+    assert!(
+        generators
+            .into_iter()
+            .all(|usage| usage.rss_peak_bytes.is_none())
     );
 }

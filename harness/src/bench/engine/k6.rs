@@ -27,8 +27,8 @@ const TOOL: Tool = Tool {
 };
 
 /// Files of a run.
-const SCRIPT: &str = "load.js";
-const INPUTS: &str = "inputs.json";
+pub(crate) const SCRIPT: &str = "load.js";
+pub(crate) const INPUTS: &str = "inputs.json";
 const SUMMARY: &str = "summary.json";
 const CONSOLE: &str = "console";
 
@@ -236,17 +236,17 @@ fn measured(summary: &str) -> Result<Measured> {
         requests: asked.count.saturating_sub(wrong),
         answers_in_all: asked.count.saturating_sub(wrong),
         errors,
-        bytes: received.count,
+        bytes: Some(received.count),
         latency: Latency {
             mean_ms: latency.avg,
-            min_ms: latency.min,
-            p50_ms: latency.med,
+            min_ms: Some(latency.min),
+            p50_ms: Some(latency.med),
             p75_ms: Some(latency.p75),
             p90_ms: Some(latency.p90),
             p95_ms: Some(latency.p95),
             p99_ms: latency.p99,
             p99_9_ms: Some(latency.p99_9),
-            max_ms: latency.max,
+            max_ms: Some(latency.max),
         },
         per_100_ms: Vec::new(),
     })
@@ -310,20 +310,20 @@ mod tests {
         let expected = [("not sent", 18_586), ("status", 1398)];
         let expected = expected.map(|(kind, count)| (kind.to_owned(), count));
         assert_eq!(measured.errors, BTreeMap::from(expected));
-        assert_eq!(measured.bytes, 208_302);
+        assert_eq!(measured.bytes, Some(208_302));
         assert!((measured.seconds - 1.001_390_914).abs() < 1e-6);
         assert_eq!(
             measured.latency,
             Latency {
                 mean_ms: 1.019319,
-                min_ms: 0.082433,
-                p50_ms: 0.307113,
+                min_ms: Some(0.082433),
+                p50_ms: Some(0.307113),
                 p75_ms: Some(0.471652),
                 p90_ms: Some(1.880097),
                 p95_ms: Some(3.905686),
                 p99_ms: 10.349902,
                 p99_9_ms: Some(61.356513),
-                max_ms: 67.252849,
+                max_ms: Some(67.252849),
             }
         );
     }

@@ -6,6 +6,7 @@ use maud::{Markup, PreEscaped, html};
 use super::super::cell::{Cell, Split, WIDE_SPREAD};
 use super::super::results::Results;
 use super::super::standings::{Standing, Standings};
+use super::axis::Axis;
 use super::facts;
 use super::figure::{self, percent, short};
 
@@ -27,17 +28,17 @@ const MARGIN: f64 = 32.0;
 /// Height of the picture above its first chart.
 const HEAD: f64 = 84.0;
 
-/// The costs of a scenario as bars with their intervals, the limit as a mark on each.
-pub(super) fn bars(standing: &Standing<'_>) -> Markup {
+/// The figures of a scenario as bars with their intervals, the limit as a mark on each.
+pub(super) fn bars(standing: &Standing<'_>, axis: Axis) -> Markup {
     let cells = contenders(standing);
-    let limit = standing.limit().and_then(|cell| cell.cpu_us_per_request);
-    let highest = cells.iter().filter_map(|cell| cell.cpu_us_per_request);
+    let limit = standing.limit().and_then(|cell| axis.estimate(cell));
+    let highest = cells.iter().filter_map(|cell| axis.estimate(cell));
     let highest = highest.map(|estimate| estimate.high).fold(0.0, f64::max);
     let at = |value: f64| place(value / highest);
-    let title = format!("Processor time per request, {}", standing.scenario);
+    let title = format!("{}, {}", axis.title(), standing.scenario);
     let description = cells.iter().map(|cell| {
-        let figure = figure::or_none(cell.cpu_us_per_request, |cost| short(cost.median));
-        format!("{} {figure} µs", cell.contender.name)
+        let figure = figure::or_none(axis.estimate(cell), |figure| axis.text(figure.median));
+        format!("{} {figure}{}", cell.contender.name, axis.unit())
     });
     let drawn = cells.iter().enumerate().map(|(index, cell)| {
         let y = index as f64 * ROW;
@@ -47,9 +48,9 @@ pub(super) fn bars(standing: &Standing<'_>) -> Markup {
             Some(_) => "bar unbound",
         };
         html! {
-            (label(y, cell))
-            @if let Some(cost) = cell.cpu_us_per_request {
-                text.value x="100%" y=(y + TEXT) { (short(cost.median)) tspan.unit { " µs" } }
+            (label(y, cell, axis))
+            @if let Some(cost) = axis.estimate(cell) {
+                text.value x="100%" y=(y + TEXT) { (axis.text(cost.median)) tspan.unit { (axis.unit()) } }
                 rect.track x="0" y=(y + BAR) width="100%" height=(THICK) rx="2" {}
                 rect class=(class) x="0" y=(y + BAR) width=(at(cost.median)) height=(THICK) rx="2" {}
                 @if cost.count > 1 {
@@ -97,7 +98,7 @@ pub(super) fn split(standing: &Standing<'_>) -> Markup {
             (name, us, begin)
         });
         Some(html! {
-            (label(y, cell))
+            (label(y, cell, Axis::Cost))
             text.value x="100%" y=(y + TEXT) { (short(split.total_us())) tspan.unit { " µs" } }
             rect.track x="0" y=(y + BAR) width="100%" height=(THICK) rx="2" {}
             @for (name, us, begin) in pieces {
@@ -140,7 +141,7 @@ pub(super) fn noise(standing: &Standing<'_>, reach: f64) -> Markup {
         let y = index as f64 * ROW;
         let middle = y + BAR + THICK / 2.0;
         html! {
-            (name(y, cell, None))
+            (name(y, cell, cell.cpu_rank, None))
             text class=(if cell.is_wide() { "value wide" } else { "value" }) x="100%" y=(y + TEXT) {
                 (figure::or_none(cell.spread(), percent))
             }
@@ -177,10 +178,11 @@ fn deviations(cell: &Cell<'_>) -> Vec<(u32, f64)> {
 
 /// All scenarios' bars as one picture, on a ground of its own: it is read on light and dark pages.
 pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
+    let axis = Axis::of(standings);
     let charts = standings
         .scenarios
         .iter()
-        .filter(|standing| !standing.leaders().is_empty());
+        .filter(|standing| axis.has(standing));
     let charts: Vec<_> = charts.collect();
     let column = (WIDTH - 3.0 * MARGIN) / 2.0;
     let rows = contenders_of(standings).max(1) as f64;
@@ -189,13 +191,13 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
     let run = &results.run;
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height) role="img" {
-            title { "Processor time per request" }
+            title { (axis.title()) }
             desc { (facts::verdict(standings)) }
             style { (PreEscaped(STYLE)) }
             rect.ground x="0.5" y="0.5" width=(WIDTH - 1.0) height=(height - 1.0) rx="8" {}
-            text.heading x=(MARGIN) y="42" { "Processor time per request" }
+            text.heading x=(MARGIN) y="42" { (axis.title()) }
             text.note x=(MARGIN) y="62" {
-                "µs, less is better; median and 95 % interval of " (run.plan.rounds) " rounds; grey: not server-bound"
+                (axis.about()) "; median and 95 % interval of " (run.plan.rounds) " rounds; grey: not server-bound"
             }
             text.note.end x=(WIDTH - MARGIN) y="42" { (run.machine.cpu) }
             @if charts.is_empty() {
@@ -205,10 +207,10 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
                 @let x = MARGIN + (index % 2) as f64 * (column + MARGIN);
                 @let y = HEAD + (index / 2) as f64 * each;
                 text.name.strong x=(x) y=(y + 20.0) { (standing.scenario) }
-                @if let Some(limit) = limit_note(standing) {
+                @if let Some(limit) = limit_note(standing, axis) {
                     text.note.end x=(x + column) y=(y + 20.0) { "│ " (limit) }
                 }
-                svg x=(x) y=(y + 34.0) width=(column) height=(rows * ROW) { (bars(standing)) }
+                svg x=(x) y=(y + 34.0) width=(column) height=(rows * ROW) { (bars(standing, axis)) }
             }
         }
     };
@@ -216,9 +218,9 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
 }
 
 /// What the mark on the bars of a scenario is.
-pub(super) fn limit_note(standing: &Standing<'_>) -> Option<String> {
-    let cost = standing.limit()?.cpu_us_per_request?;
-    Some(format!("limit {} µs", short(cost.median)))
+pub(super) fn limit_note(standing: &Standing<'_>, axis: Axis) -> Option<String> {
+    let figure = axis.estimate(standing.limit()?)?;
+    Some(format!("limit {}{}", axis.text(figure.median), axis.unit()))
 }
 
 fn contenders<'a, 'b>(standing: &'b Standing<'a>) -> Vec<&'b Cell<'a>> {
@@ -237,14 +239,19 @@ fn contenders_of(standings: &Standings<'_>) -> usize {
 }
 
 /// Rank and name of a row, and why it is not ranked by everything.
-fn label(y: f64, cell: &Cell<'_>) -> Markup {
+fn label(y: f64, cell: &Cell<'_>, axis: Axis) -> Markup {
     let why = cell.unranked_because();
-    name(y, cell, why.filter(|_| !cell.contender.is_limit))
+    name(
+        y,
+        cell,
+        axis.rank(cell),
+        why.filter(|_| !cell.contender.is_limit),
+    )
 }
 
 /// Rank and name of a row, with a word about it.
-fn name(y: f64, cell: &Cell<'_>, word: Option<String>) -> Markup {
-    let rank = cell.cpu_rank.map(|rank| rank.to_string());
+fn name(y: f64, cell: &Cell<'_>, rank: Option<usize>, word: Option<String>) -> Markup {
+    let rank = rank.map(|rank| rank.to_string());
     html! {
         text.rank x="0" y=(y + TEXT) { (rank.as_deref().unwrap_or(figure::NONE)) }
         text.name x="22" y=(y + TEXT) {

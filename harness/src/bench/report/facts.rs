@@ -6,7 +6,9 @@ use super::super::record::{Attempt, Pace, Rate, Run};
 use super::super::results::Results;
 use super::super::standings::Standings;
 use super::super::statistics::Estimate;
+use super::axis::Axis;
 use super::figure::{self, listed, percent};
+use super::{METHOD, METHOD_OF_AN_IMPORT};
 use crate::guide::quoted;
 
 /// Cells with much spread that a warning names, the widest first.
@@ -26,8 +28,25 @@ pub(super) fn title(results: &Results) -> String {
     }
 }
 
+/// How it was measured and what the figures mean.
+pub(super) fn method(run: &Run) -> &'static [&'static str] {
+    match run.imported {
+        Some(_) => &METHOD_OF_AN_IMPORT,
+        None => &METHOD,
+    }
+}
+
 /// Who costs least, in a sentence.
 pub(super) fn verdict(standings: &Standings<'_>) -> String {
+    if Axis::of(standings) == Axis::Rate {
+        let measured = standings.cells().filter(|cell| cell.verdict.is_some());
+        let bound = standings.cells().filter(|cell| cell.is_server_bound());
+        return format!(
+            "What a request costs is not known. Requests per second are the contender's own in {} of {} cells: where it was server-bound.",
+            bound.count(),
+            measured.count()
+        );
+    }
     let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
     for standing in &standings.scenarios {
         let leaders = standing.leaders();
@@ -58,11 +77,21 @@ pub(super) fn verdict(standings: &Standings<'_>) -> String {
 /// What keeps the run from being whole and the figures from being sure.
 pub(super) fn warnings(results: &Results, standings: &Standings<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(imported) = &results.run.imported {
+        warnings.push(format!(
+            "Imported from {} of {}, run {}: no contender was checked here, and what is not recorded there is unknown.",
+            imported.file, imported.harness, imported.run
+        ));
+    }
     let (made, planned) = (results.closed().count(), results.planned_closed());
     if results.attempts.is_empty() {
         warnings.push("Nothing was measured yet.".to_owned());
     }
-    if results.ended_at.is_none() {
+    if results.run.imported.is_some() {
+        if made < planned {
+            warnings.push(format!("{made} of {planned} attempts are in it."));
+        }
+    } else if results.ended_at.is_none() {
         warnings.push(format!(
             "This run was interrupted or is not done yet: {made} of {planned} closed-loop attempts were made."
         ));
@@ -112,11 +141,16 @@ pub(super) fn warnings(results: &Results, standings: &Standings<'_>) -> Vec<Stri
 /// The machine and what ran on it, name and value.
 pub(super) fn machine(run: &Run) -> Vec<(&'static str, String)> {
     let machine = &run.machine;
-    let cores = match machine.cores {
-        1 => "1 logical core".to_owned(),
-        cores => format!("{cores} logical cores"),
-    };
     let unknown = || "not told".to_owned();
+    let cores = match machine.cores {
+        None => "cores not told".to_owned(),
+        Some(1) => "1 logical core".to_owned(),
+        Some(cores) => format!("{cores} logical cores"),
+    };
+    let memory = machine
+        .memory_bytes
+        .map(|bytes| bytes as f64 / f64::from(1 << 30));
+    let memory = memory.map(|gibibytes| format!("{gibibytes:.1} GiB"));
     let virtualised = match machine.virtualisation.as_deref() {
         Some("none") => "no, bare metal".to_owned(),
         Some(by) => format!("yes, {by}"),
@@ -126,28 +160,42 @@ pub(super) fn machine(run: &Run) -> Vec<(&'static str, String)> {
     let versions: Vec<_> = versions
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
-    vec![
+    let imported = run.imported.iter().flat_map(|imported| {
+        let notes = imported.notes.iter();
+        let notes: Vec<_> = notes
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        [
+            ("Measured by", imported.harness.clone()),
+            ("Its run", imported.run.clone()),
+            ("It notes", notes.join(", ")),
+        ]
+    });
+    let rows = [
         ("Host", machine.host.clone()),
         ("Processor", format!("{}, {cores}", machine.cpu)),
         ("Governor", machine.governor.clone().unwrap_or_else(unknown)),
-        (
-            "Memory",
-            format!(
-                "{:.1} GiB",
-                machine.memory_bytes as f64 / f64::from(1 << 30)
-            ),
-        ),
+        ("Memory", memory.unwrap_or_else(unknown)),
         ("Kernel", machine.kernel.clone()),
         ("Virtualised", virtualised),
-        ("Versions", versions.join(", ")),
+        (
+            "Versions",
+            match versions.is_empty() {
+                true => unknown(),
+                false => versions.join(", "),
+            },
+        ),
         (
             "Commit",
-            run.commit
-                .clone()
-                .unwrap_or_else(|| "none: not a checkout".to_owned()),
+            match (&run.commit, &run.imported) {
+                (Some(commit), _) => commit.clone(),
+                (None, Some(_)) => unknown(),
+                (None, None) => "none: not a checkout".to_owned(),
+            },
         ),
         ("Started", run.started_at.clone()),
-    ]
+    ];
+    rows.into_iter().chain(imported).collect()
 }
 
 /// The plan in a sentence.
@@ -155,7 +203,10 @@ pub(super) fn plan(run: &Run) -> String {
     let plan = &run.plan;
     let cpus = |cpus: &[usize]| {
         let names: Vec<_> = cpus.iter().map(ToString::to_string).collect();
-        names.join(",")
+        match names.is_empty() {
+            true => "those not told".to_owned(),
+            false => names.join(","),
+        }
     };
     let open = match plan.rates.is_empty() {
         true => String::new(),

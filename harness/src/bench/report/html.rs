@@ -9,9 +9,10 @@ use super::super::record::Run;
 use super::super::results::Results;
 use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
+use super::axis::Axis;
 use super::facts;
 use super::figure::{interval, percent, short, whole};
-use super::{METHOD, chart, latency};
+use super::{chart, latency};
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/sort.js");
@@ -20,6 +21,7 @@ const SCRIPT: &str = include_str!("html/sort.js");
 pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
     let run = &results.run;
     let title = format!("{} on {}", facts::title(results), run.machine.cpu);
+    let axis = Axis::of(standings);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -34,10 +36,10 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
                 main {
                     (headline(results, standings))
                     @if !results.attempts.is_empty() {
-                        (overview(standings))
+                        (overview(standings, axis))
                         @for standing in &standings.scenarios { (figures(standing, standings)) }
-                        (split(standings))
-                        (noise(standings))
+                        @if standings.cells().any(|cell| cell.split.is_some()) { (split(standings)) }
+                        @if axis == Axis::Cost { (noise(standings)) }
                         (every_attempt(results))
                         (open_loop(results))
                     }
@@ -66,15 +68,18 @@ fn headline(results: &Results, standings: &Standings<'_>) -> Markup {
     }
 }
 
-fn overview(standings: &Standings<'_>) -> Markup {
+fn overview(standings: &Standings<'_>, axis: Axis) -> Markup {
     html! {
         section {
-            h2 { "Processor time per request" }
+            h2 { (axis.title()) }
             p.soft {
-                "Microseconds, less is better: median of all rounds with its 95 % interval. The mark across each bar is the physical limit. "
+                @match axis {
+                    Axis::Cost => "Microseconds, less is better: median of all rounds with its 95 % interval. The mark across each bar is the physical limit. ",
+                    Axis::Rate => "More is better: median of all rounds with its 95 % interval. ",
+                }
                 "Grey was not server-bound; a dashed outline failed its checks and is not ranked."
             }
-            div.cards { @for standing in &standings.scenarios { (card(standing, chart::limit_note(standing), &chart::bars(standing))) } }
+            div.cards { @for standing in &standings.scenarios { (card(standing, chart::limit_note(standing, axis), &chart::bars(standing, axis))) } }
         }
     }
 }
@@ -145,7 +150,10 @@ fn every_attempt(results: &Results) -> Markup {
         section {
             h2 { "Every attempt" }
             p.soft {
-                "In closed loop. The lines are the processors that everybody used, ten times a second; memory is the contender's, its largest and its mean; others are programs that have no part in it."
+                @match results.run.imported {
+                    None => "In closed loop. The lines are the processors that everybody used, ten times a second; memory is the contender's, its largest and its mean; others are programs that have no part in it.",
+                    Some(_) => "In closed loop. Processors used are samples of the contender's; memory is its largest and its mean.",
+                }
             }
             @for scenario in &results.run.plan.scenarios {
                 @let attempts: Vec<_> = results.closed().filter(|attempt| attempt.scenario == *scenario).collect();
@@ -273,7 +281,7 @@ fn setting(run: &Run) -> Markup {
         }
         section {
             h2 { "Method" }
-            ol { @for line in METHOD { li { (code(line)) } } }
+            ol { @for line in facts::method(run) { li { (code(line)) } } }
         }
     }
 }

@@ -96,14 +96,14 @@ fn point(rounds: &[(f64, &Attempt)]) -> Option<Point> {
         answered: of(&|attempt| attempt.measured.requests_per_sec())?,
         latency: Latency {
             mean_ms: latency(|of| of.mean_ms)?,
-            min_ms: latency(|of| of.min_ms)?,
-            p50_ms: latency(|of| of.p50_ms)?,
+            min_ms: told(|of| of.min_ms),
+            p50_ms: told(|of| of.p50_ms),
             p75_ms: told(|of| of.p75_ms),
             p90_ms: told(|of| of.p90_ms),
             p95_ms: told(|of| of.p95_ms),
             p99_ms: latency(|of| of.p99_ms)?,
             p99_9_ms: told(|of| of.p99_9_ms),
-            max_ms: latency(|of| of.max_ms)?,
+            max_ms: told(|of| of.max_ms),
         },
         verdict: combined(&verdicts),
     })
@@ -119,7 +119,7 @@ impl Axes {
     fn of(curves: &[Curve<'_>]) -> Self {
         let points = || curves.iter().flat_map(|curve| &curve.points);
         let tail = |point: &Point| point.latency.p99_9_ms.unwrap_or(point.latency.p99_ms);
-        let (low, _) = range(points().map(|point| point.latency.p50_ms));
+        let (low, _) = range(points().filter_map(|point| point.latency.p50_ms));
         let (_, high) = range(points().map(tail));
         Self {
             rates: range(points().map(|point| point.asked)),
@@ -207,7 +207,7 @@ fn chart(scenario: Scenario, axes: &Axes, curves: &[Curve<'_>], own: usize) -> M
             @for (_, other) in others {
                 polyline.other points=(line(other, p99)) {}
             }
-            polyline.p50 points=(line(curve, |latency| Some(latency.p50_ms))) {}
+            polyline.p50 points=(line(curve, |latency| latency.p50_ms)) {}
             polyline.p999 points=(line(curve, |latency| latency.p99_9_ms)) {}
             polyline.p99 points=(line(curve, p99)) {}
             @for point in &curve.points {

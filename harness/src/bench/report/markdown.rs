@@ -7,8 +7,8 @@ use super::super::results::Results;
 use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
 use super::facts::{self, with_interval};
+use super::figure;
 use super::figure::{or_none, percent, short, whole};
-use super::{METHOD, figure};
 
 /// Lines of remarks: more are no longer read where this is pasted.
 const MOST_REMARKS: usize = 24;
@@ -40,7 +40,7 @@ pub(super) fn report(results: &Results, standings: &Standings<'_>) -> String {
         facts::command(run)
     );
     text += "<details><summary>Method</summary>\n\n";
-    for line in METHOD {
+    for line in facts::method(run) {
         let _ = writeln!(text, "- {line}");
     }
     text + "\n</details>\n"
@@ -89,7 +89,7 @@ fn row(cell: &Cell<'_>) -> String {
         median(cell.mean_ms),
         median(cell.p99_ms),
         or_none(cell.vs_all, |score| format!("{score:.2}")),
-        figure::mebibytes(cell.rss_peak_bytes),
+        or_none(cell.rss_peak_bytes, figure::mebibytes),
         if cell.is_wide() {
             format!("**{spread}**")
         } else {

@@ -167,7 +167,7 @@ fn a_run_without_right_answers_is_reported() {
         attempt.measured.requests = 0;
         attempt.measured.seconds = 0.0;
         attempt.measured.latency = Default::default();
-        attempt.truth.contender.cpu_secs = 0.0;
+        attempt.truth.contender.cpu_secs = Some(0.0);
     }
     let [_, markdown, page, picture] = written(&results);
     let page = page.split("<script>").next().unwrap();

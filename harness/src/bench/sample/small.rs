@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::record::{Attempt, Measured, Pace, Plan, Planned, Truth, Verdict};
+use crate::bench::record::{Attempt, Measured, Pace, Plan, Planned, Truth, Usage, Verdict};
 use crate::bench::scenario::Scenario;
 
 /// Three rounds of ten seconds on two processors; who is called `limit` is it.
@@ -37,7 +37,7 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
         scenario: Scenario::Info,
         round: 1,
         pace: Pace::Closed,
-        started_at: "2026-01-01T00:00:00Z".to_owned(),
+        started_at: Some("2026-01-01T00:00:00Z".to_owned()),
         measured: Measured {
             seconds: 10.0,
             requests: 100_000,
@@ -45,8 +45,12 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
             ..Measured::default()
         },
         truth: Truth {
-            contender_cpus_idle: 0.5,
-            other_cpus_idle: 0.5,
+            contender: Usage {
+                cpu_secs: Some(0.0),
+                ..Usage::default()
+            },
+            contender_cpus_idle: Some(0.5),
+            other_cpus_idle: Some(0.5),
             ..Truth::default()
         },
         verdict: Verdict::Waiting,

@@ -36,7 +36,10 @@ fn assert_only(measured: &Measured, kind: &str) -> u64 {
 fn a_whole_answer_is_right() {
     let measured = of(|mut asked| asked.answer(right()));
     assert_right(&measured);
-    assert_eq!(measured.bytes, measured.requests * right().len() as u64);
+    assert_eq!(
+        measured.bytes,
+        Some(measured.requests * right().len() as u64)
+    );
     assert_eq!(measured.per_100_ms.len(), 3);
     let sum: u32 = measured.per_100_ms.iter().sum();
     assert_eq!(u64::from(sum), measured.requests);

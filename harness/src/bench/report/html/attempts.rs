@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::super::super::record::{Attempt, Timeline};
 use super::super::super::scenario::Scenario;
-use super::super::figure::{mebibytes, percent, short, whole};
+use super::super::figure::{mebibytes, or_none, percent, short, whole};
 
 /// Size of the picture of one attempt.
 const WIDTH: f64 = 120.0;
@@ -40,20 +40,26 @@ pub(super) fn table(scenario: Scenario, attempts: &[&Attempt]) -> Markup {
 
 fn row(attempt: &Attempt, most: f64) -> Markup {
     let (measured, truth) = (&attempt.measured, &attempt.truth);
-    let switches = truth.contender.context_switches as f64 / measured.requests.max(1) as f64;
+    let switches = truth.contender.context_switches;
+    let switches = switches.map(|switches| switches as f64 / measured.requests.max(1) as f64);
     html! {
         tr {
             th.text scope="row" { (attempt.contender) small { "round " (attempt.round) } }
-            td.text { (picture(attempt, most)) }
+            td.text {
+                @match truth.sampled {
+                    None => (picture(attempt, most)),
+                    Some(sampled) => { "mean " (short(sampled.mean)) small { "peak " (short(sampled.peak)) } }
+                }
+            }
             td { (whole(measured.requests as f64)) }
             @for usage in [&truth.contender, &truth.generator, &truth.upstream, &truth.postgres] {
-                td { (short(usage.cpu_secs)) }
+                td { (or_none(usage.cpu_secs, short)) }
             }
-            td { (mebibytes(truth.contender.rss_peak_bytes)) small { "mean " (mebibytes(truth.contender.rss_mean_bytes)) } }
-            td { (short(switches)) }
-            td { (short(truth.load_1min)) }
-            td { (percent(truth.steal)) }
-            td { (percent(truth.foreign)) }
+            td { (or_none(truth.contender.rss_peak_bytes, mebibytes)) small { "mean " (or_none(truth.contender.rss_mean_bytes, mebibytes)) } }
+            td { (or_none(switches, short)) }
+            td { (or_none(truth.load_1min, short)) }
+            td { (or_none(truth.steal, percent)) }
+            td { (or_none(truth.foreign, percent)) }
             td.text { (attempt.verdict.name()) }
         }
     }

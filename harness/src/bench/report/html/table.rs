@@ -92,11 +92,11 @@ pub(super) fn open_loop(curves: &[Curve<'_>]) -> Markup {
                     th.text scope="row" { (curve.contender) }
                     (number(Some((point.asked, html! { (whole(point.asked)) }))))
                     (number(Some((point.answered, html! { (whole(point.answered)) }))))
-                    (ms(Some(point.latency.p50_ms)))
+                    (ms(point.latency.p50_ms))
                     (ms(point.latency.p90_ms))
                     (ms(Some(point.latency.p99_ms)))
                     (ms(point.latency.p99_9_ms))
-                    (ms(Some(point.latency.max_ms)))
+                    (ms(point.latency.max_ms))
                     td.text { (or_none(point.verdict, |verdict| verdict.name().to_owned())) }
                 }
             }
@@ -116,11 +116,11 @@ pub(super) fn open_loop(curves: &[Curve<'_>]) -> Markup {
 pub(super) fn calibrations(attempts: &[Attempt]) -> Markup {
     let body = html! {
         @for attempt in attempts {
-            @let cost = attempt.truth.generator.cpu_secs * 1e6 / attempt.measured.requests as f64;
+            @let cost = attempt.us_per_request(&attempt.truth.generator);
             tr {
                 th.text scope="row" { (attempt.scenario) }
                 (number(Some((attempt.measured.requests_per_sec(), html! { (whole(attempt.measured.requests_per_sec())) }))))
-                (number(cost.is_finite().then(|| (cost, html! { (short(cost)) }))))
+                (number(cost.map(|cost| (cost, html! { (short(cost)) }))))
                 (number(Some((attempt.measured.latency.p99_ms, html! { (short(attempt.measured.latency.p99_ms)) }))))
                 td.text { (attempt.verdict.name()) }
             }
@@ -193,9 +193,10 @@ fn name(cell: &Cell<'_>) -> Markup {
 
 fn memory(cell: &Cell<'_>) -> Markup {
     let mebibytes = |bytes: u64| figure::mebibytes(bytes).replace(" MiB", "");
-    let text =
-        html! { (mebibytes(cell.rss_peak_bytes)) small { (mebibytes(cell.rss_mean_bytes)) } };
-    number((cell.rss_peak_bytes > 0).then_some((cell.rss_peak_bytes as f64, text)))
+    number(cell.rss_peak_bytes.map(|peak| {
+        let mean = or_none(cell.rss_mean_bytes, mebibytes);
+        (peak as f64, html! { (mebibytes(peak)) small { (mean) } })
+    }))
 }
 
 fn verdict(cell: &Cell<'_>) -> Markup {

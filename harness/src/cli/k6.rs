@@ -1,0 +1,39 @@
+//! `harness k6`: the scripts of the engine `k6` and their inputs, for a load from elsewhere.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use schema::env::{Environment, JWT_SECRET, bench_value};
+
+use crate::bench::scripts;
+use crate::guide::print;
+
+/// Options of `harness k6`.
+#[derive(Args, Debug)]
+pub(super) struct K6Options {
+    /// Folder to write to: a folder for each scenario, and users.sql
+    folder: PathBuf,
+    /// Users whose tokens and movies are sent in turn
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    users: u32,
+}
+
+/// Runs the command.
+pub(super) fn write(options: &K6Options) -> Result<()> {
+    let secret = secret()?;
+    for path in scripts::write(&options.folder, options.users as usize, &secret)? {
+        print(path.display());
+    }
+    Ok(())
+}
+
+/// `JWT_SECRET` of the environment, or else the bench secret.
+pub(super) fn secret() -> Result<String> {
+    match env::var_os(JWT_SECRET.name) {
+        None => Ok(bench_value(&JWT_SECRET).to_owned()),
+        Some(_) => Ok(Environment(|name: &str| env::var_os(name)).text(&JWT_SECRET)?),
+    }
+}
