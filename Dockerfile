@@ -7,22 +7,27 @@ ARG TARGET_IMAGE=target-axum
 FROM rust:1.95-slim-bookworm AS source
 WORKDIR /src
 COPY . .
+# Cargo compares times, and what Docker restores from its cache has old ones. So the build folder, which
+# outlives a build, keeps the sources too, and gets what has changed: new times for that, and no others.
+RUN printf '%s\n' '#!/bin/sh' 'set -e' \
+    'find . -type f -exec sh -c "cmp -s \"\$1\" \"/build/\$1\" || install -D -m 644 \"\$1\" \"/build/\$1\"" _ {} \;' \
+    'cd /build' \
+    'find . -path ./target -prune -o -type f -exec sh -c "test -e \"/src/\$1\" || rm \"\$1\"" _ {} \;' \
+    >/usr/local/bin/update-build && chmod +x /usr/local/bin/update-build
 
 # One call for both services, none for anything else: Cargo would unite the features that the
 # harness wants of a shared dependency with the target's.
 FROM source AS build-services
-# Cargo compares times, and a file that Docker restores from its cache is older than what another
-# commit left in the shared target folder: without the touch, Cargo could take that for this one's.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,id=reference-target-suite,target=/src/target,sharing=locked \
-    find . -path ./target -prune -o -type f -exec touch {} + \
+    --mount=type=cache,id=reference-target-suite-build,target=/build,sharing=locked \
+    update-build && cd /build \
     && cargo build --release --locked -p upstream -p target-axum \
     && install -D -t /out target/release/upstream target/release/target-axum
 
 FROM source AS build-harness
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,id=reference-target-suite,target=/src/target,sharing=locked \
-    find . -path ./target -prune -o -type f -exec touch {} + \
+    --mount=type=cache,id=reference-target-suite-build,target=/build,sharing=locked \
+    update-build && cd /build \
     && for package in harness limit; do cargo build --release --locked -p $package || exit; done \
     && install -D -t /out target/release/harness target/release/limit
 

@@ -86,7 +86,7 @@ impl Checkout {
             "would be overwritten, and is neither the kit's nor committed: {}",
             foreign.join(", ")
         );
-        let mut changes = self.edited(kit, |edit, text| edit.insert(text))?;
+        let mut changes = self.edited(kit, Edit::insert)?;
         changes.extend(files);
         changes.retain(|change| change.before != change.after);
         Ok(changes)
