@@ -41,14 +41,14 @@ build: cargo ## Build the services, the harness and the limit
 test: cargo ## Prove it all: every test, with a private Postgres
 	@cargo test --workspace --locked
 
-check: build ## Check our target against the whole contract
-	@$(HARNESS) check axum --level strict
+check: build ## Check our target, with both kinds of clients, against the whole contract
+	@$(HARNESS) check axum axum-tuned --level strict
 
 field: checkout build ## Prepare every contender there is, those of the public harness too: AB=DIR, its checkout
 	@$(HARNESS) prepare --all --api-benchmarks '$(AB)'
 
-bench: build ## Measure our target and the limit, in under three minutes
-	@$(HARNESS) bench axum limit --quick
+bench: build ## Measure our target, with both kinds of clients, and the limit, in under three minutes
+	@$(HARNESS) bench axum axum-tuned limit --quick
 
 bench-field: checkout build ## Measure every contender there is: AB=DIR, as prepared by `make field`
 	@$(HARNESS) bench --api-benchmarks '$(AB)' --rate 25%,50%,75%

@@ -223,7 +223,12 @@ fn compose_reads_the_files_of_schema_and_repeats_none_of_their_facts() {
             "{assignment} belongs into schema/bench.env"
         );
     }
-    for variable in [&env::WORKERS, &env::DB_POOL_SIZE, &env::UPSTREAM_POOL_SIZE] {
+    for variable in [
+        &env::WORKERS,
+        &env::CLIENTS,
+        &env::DB_POOL_SIZE,
+        &env::UPSTREAM_POOL_SIZE,
+    ] {
         let (name, value) = (variable.name, variable.default.unwrap());
         let passed_on = format!("- {name}=${{{name}:-{value}}}");
         assert!(compose.contains(&passed_on), "{passed_on}");

@@ -12,6 +12,6 @@ mod error;
 mod routes;
 mod state;
 
-pub use config::Config;
+pub use config::{Clients, Config};
 pub use routes::router;
 pub use state::AppState;
