@@ -9,6 +9,7 @@ mod body;
 mod clients;
 mod config;
 mod error;
+mod json;
 mod routes;
 mod state;
 

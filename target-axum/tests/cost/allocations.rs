@@ -2,8 +2,9 @@
 
 use std::alloc::System;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use harness::bench::scenario::Scenario;
 use harness::postgres::TemporaryPostgres;
@@ -12,7 +13,7 @@ use serve::{Background, Server, Worker};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use target_axum::{AppState, Config};
 
-use crate::exchange::{CLIENTS, Client, start_upstream};
+use crate::exchange::{CLIENTS, Client, environment, start_upstream};
 use crate::table::{Column, hold};
 
 #[global_allocator]
@@ -25,15 +26,15 @@ const REQUESTS: u32 = 2000;
 #[test]
 fn a_request_allocates_as_often_as_the_table_says() {
     let postgres = TemporaryPostgres::start().unwrap();
-    let upstream = format!("http://{}", start_upstream());
+    let upstream = start_upstream(Duration::ZERO);
     let mut figures = BTreeMap::new();
     for clients in CLIENTS {
-        let target = start(clients, &upstream, postgres.port());
+        let target = start(clients, upstream, postgres.port());
         for scenario in Scenario::ALL {
             let mut client = Client::connect(target.address(), scenario);
-            client.ask(100);
+            client.ask(100, Duration::ZERO);
             let region = Region::new(ALLOCATOR);
-            client.ask(REQUESTS);
+            client.ask(REQUESTS, Duration::ZERO);
             let change = region.change();
             let allocations = change.allocations + change.reallocations;
             let each = (allocations as f64 / f64::from(REQUESTS)).round();
@@ -43,13 +44,11 @@ fn a_request_allocates_as_often_as_the_table_says() {
     hold(Column::Allocations, 0.0, &figures);
 }
 
-fn start(clients: &str, upstream: &str, postgres: u16) -> Background {
-    let config = Config::read(|name| match name {
-        "CLIENTS" => Some(clients.into()),
-        "UPSTREAM_URL" => Some(upstream.into()),
-        "DB_HOST" => Some("127.0.0.1".into()),
-        "DB_PORT" => Some(postgres.to_string().into()),
-        _ => env::bench_lookup(name),
+fn start(clients: &str, upstream: SocketAddr, postgres: u16) -> Background {
+    let environment = environment(clients, upstream, postgres);
+    let config = Config::read(|name| {
+        let own = environment.iter().find(|(known, _)| *known == name);
+        own.map_or_else(|| env::bench_lookup(name), |(_, value)| Some(value.into()))
     })
     .unwrap();
     let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();

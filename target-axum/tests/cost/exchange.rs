@@ -1,9 +1,11 @@
 //! A fixed exchange: the four scenarios' requests one after the other on one connection, with an
-//! upstream that answers at once. Neither side allocates per request.
+//! upstream of one answer. Neither side allocates per request. Client and peers may pause before they
+//! send, so that a target always waits for them by then, and does the same each time.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::thread;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread::{self, sleep};
+use std::time::Duration;
 
 use harness::bench::input::fixture;
 use harness::bench::scenario::Scenario;
@@ -12,8 +14,25 @@ use schema::{env, fixtures};
 /// The profiles.
 pub(crate) const CLIENTS: [&str; 2] = ["idiomatic", "tuned"];
 
+/// What a target of these tests has beside the bench values. One connection to each side is enough
+/// for one request at a time; a pool that opens another now and then would be counted with it.
+pub(crate) fn environment(
+    clients: &str,
+    upstream: SocketAddr,
+    postgres: u16,
+) -> [(&'static str, String); 6] {
+    [
+        ("CLIENTS", clients.to_owned()),
+        ("UPSTREAM_URL", format!("http://{upstream}")),
+        ("UPSTREAM_POOL_SIZE", "1".to_owned()),
+        ("DB_HOST", Ipv4Addr::LOCALHOST.to_string()),
+        ("DB_PORT", postgres.to_string()),
+        ("DB_POOL_SIZE", "1".to_owned()),
+    ]
+}
+
 /// Starts an upstream that has one answer for everybody, headers as the suite's own has them.
-pub(crate) fn start_upstream() -> SocketAddr {
+pub(crate) fn start_upstream(pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let body = fixtures::PRODUCT_JSON;
@@ -30,6 +49,7 @@ pub(crate) fn start_upstream() -> SocketAddr {
                 let mut request = [0; 4096];
                 // A request comes in one piece: it is small, and sent by one write.
                 while stream.read(&mut request).is_ok_and(|read| read > 0) {
+                    sleep(pause);
                     if stream.write_all(answer.as_bytes()).is_err() {
                         break;
                     }
@@ -38,6 +58,35 @@ pub(crate) fn start_upstream() -> SocketAddr {
         }
     });
     address
+}
+
+/// Starts a relay to Postgres that pauses before it passes on what comes from there.
+pub(crate) fn start_relay(postgres: u16, pause: Duration) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect((Ipv4Addr::LOCALHOST, postgres)).unwrap();
+            let from_client = client.try_clone().unwrap();
+            let to_server = server.try_clone().unwrap();
+            thread::spawn(move || pass(from_client, to_server, Duration::ZERO));
+            thread::spawn(move || pass(server, client, pause));
+        }
+    });
+    port
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, pause: Duration) {
+    let mut bytes = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut bytes) {
+        sleep(pause);
+        if to.write_all(&bytes[..read]).is_err() {
+            break;
+        }
+    }
+    // The other side may be gone already.
+    let _ = to.shutdown(Shutdown::Write);
 }
 
 /// A client on one connection.
@@ -61,8 +110,9 @@ impl Client {
     }
 
     /// Asks so often, one after the other.
-    pub(crate) fn ask(&mut self, requests: u32) {
+    pub(crate) fn ask(&mut self, requests: u32, pause: Duration) {
         for _ in 0..requests {
+            sleep(pause);
             self.stream.write_all(&self.request).unwrap();
             let mut length = 0;
             // All answers are objects: no head ends so.

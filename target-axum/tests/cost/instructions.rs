@@ -12,7 +12,7 @@ use harness::child::Service;
 use harness::postgres::TemporaryPostgres;
 use rustix::process::Signal;
 
-use crate::exchange::{CLIENTS, Client, start_upstream};
+use crate::exchange::{CLIENTS, Client, environment, start_relay, start_upstream};
 use crate::table::{Column, hold};
 
 /// What a change may cost before somebody looks at it.
@@ -21,6 +21,9 @@ const WITHIN: f64 = 0.02;
 /// Requests of the two runs: what the start costs is in both, and cancels out.
 const REQUESTS: [u32; 2] = [200, 2200];
 
+/// Longer than the target takes to wait again, slowed down by valgrind.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// For the end of a process that valgrind runs.
 const END: Duration = Duration::from_secs(60);
 
@@ -28,19 +31,13 @@ const END: Duration = Duration::from_secs(60);
 #[ignore = "needs valgrind and the release build: `make cost`"]
 fn a_request_takes_as_many_instructions_as_the_table_says() {
     let postgres = TemporaryPostgres::start().unwrap();
-    let upstream = format!("http://{}", start_upstream());
+    let upstream = start_upstream(PAUSE);
+    let database = start_relay(postgres.port(), PAUSE);
     let mut figures = BTreeMap::new();
     for clients in CLIENTS {
         for scenario in Scenario::ALL {
-            let counts = REQUESTS.map(|requests| {
-                let environment = [
-                    ("CLIENTS", clients),
-                    ("UPSTREAM_URL", &*upstream),
-                    ("DB_HOST", "127.0.0.1"),
-                    ("DB_PORT", &*postgres.port().to_string()),
-                ];
-                count(&environment, scenario, requests)
-            });
+            let environment = environment(clients, upstream, database);
+            let counts = REQUESTS.map(|requests| count(&environment, scenario, requests));
             let each = (counts[1] - counts[0]) / u64::from(REQUESTS[1] - REQUESTS[0]);
             println!("{scenario}, {clients}: {each} instructions");
             figures.insert((scenario, clients), each);
@@ -50,7 +47,7 @@ fn a_request_takes_as_many_instructions_as_the_table_says() {
 }
 
 /// Instructions of a whole run.
-fn count(environment: &[(&str, &str)], scenario: Scenario, requests: u32) -> u64 {
+fn count(environment: &[(&str, String)], scenario: Scenario, requests: u32) -> u64 {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = tempfile::tempdir().unwrap();
     let counted = folder.path().join("callgrind.out");
@@ -59,9 +56,9 @@ fn count(environment: &[(&str, &str)], scenario: Scenario, requests: u32) -> u64
         .args(["--tool=callgrind", "--quiet"])
         .arg(format!("--callgrind-out-file={}", counted.display()))
         .arg(root.join("target/release/target-axum"))
-        .envs(environment.iter().copied());
+        .envs(environment.iter().cloned());
     let mut target = Service::start(&mut command).unwrap();
-    Client::connect(target.address(), scenario).ask(requests);
+    Client::connect(target.address(), scenario).ask(requests, PAUSE);
     target.signal(Signal::TERM).unwrap();
     assert!(target.wait_within(END).unwrap().success());
     let counted = fs::read_to_string(counted).unwrap();

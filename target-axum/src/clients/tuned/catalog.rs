@@ -23,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CONNECT_TIMEOUT};
 use tokio::net::TcpStream;
+use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 use tower::BoxError;
 
@@ -65,7 +66,7 @@ impl Catalog {
         let (mut connection, answer) = self.ask(&place).await?;
         upstream::must_be_ok(answer.status())?;
         let body = connection.read(answer.into_body()).await?;
-        if connection.is_ready() {
+        if connection.sender.is_ready() || connection.is_ready() {
             place.put_back(connection);
         }
         Ok(body)
@@ -145,12 +146,16 @@ impl Connection {
         self.is_ready().then_some(self)
     }
 
-    /// Waits for what the connection brings about.
+    /// Waits for what the connection brings about. As nothing else does, the connection alone wakes
+    /// this task; for the outcome to wake it too would be a turn of the whole task for nothing. The
+    /// task's budget does not hold for the outcome: to wait for more of it takes a waking.
     async fn drive<T>(&mut self, outcome: impl Future<Output = T>) -> T {
-        let mut outcome = pin!(outcome);
+        let mut outcome = pin!(unconstrained(outcome));
         poll_fn(|context| {
             self.turn(context);
-            outcome.as_mut().poll(context)
+            outcome
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
     }
