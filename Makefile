@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field fmt lint doc contract acceptance clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field cost profile fmt lint doc contract acceptance clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,17 +41,24 @@ build: cargo ## Build the services, the harness and the limit
 test: cargo ## Prove it all: every test, with a private Postgres
 	@cargo test --workspace --locked
 
-check: build ## Check our target, with both kinds of clients, against the whole contract
+check: build ## Check our target, with either kind of clients, against the whole contract
 	@$(HARNESS) check axum axum-tuned --level strict
 
 field: checkout build ## Prepare every contender there is, those of the public harness too: AB=DIR, its checkout
 	@$(HARNESS) prepare --all --api-benchmarks '$(AB)'
 
-bench: build ## Measure our target, with both kinds of clients, and the limit, in under three minutes
+bench: build ## Measure our target, with either kind of clients, and the limit, in a few minutes
 	@$(HARNESS) bench axum axum-tuned limit --quick
 
 bench-field: checkout build ## Measure every contender there is: AB=DIR, as prepared by `make field`
 	@$(HARNESS) bench --api-benchmarks '$(AB)' --rate 25%,50%,75%
+
+cost: build ## Count what a request costs, and hold it against docs/PERFORMANCE.md; UPDATE_COST=1 writes it there
+	@command -v valgrind >/dev/null || { echo 'make: valgrind is missing: install it, for example `apt install valgrind`' >&2; exit 2; }
+	@cargo test --package target-axum --test cost --locked -- --include-ignored --nocapture
+
+profile: build ## Draw a flame graph of our target: SCENARIO=movies, CLIENTS=tuned
+	@acceptance/profile $(or $(SCENARIO),movies) $(or $(CLIENTS),tuned)
 
 fmt: cargo ## Format the code
 	@cargo fmt --all

@@ -322,6 +322,7 @@ fn the_documents_link_and_name_what_is_there() {
         "docs/CONTRACT.md",
         "docs/ARCHITECTURE.md",
         "docs/ADDING-A-CONTENDER.md",
+        "docs/PERFORMANCE.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();

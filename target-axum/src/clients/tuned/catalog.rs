@@ -23,7 +23,6 @@ use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CONNECT_TIMEOUT};
 use tokio::net::TcpStream;
-use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 use tower::BoxError;
 
@@ -146,16 +145,12 @@ impl Connection {
         self.is_ready().then_some(self)
     }
 
-    /// Waits for what the connection brings about. As nothing else does, the connection alone wakes
-    /// this task; for the outcome to wake it too would be a turn of the whole task for nothing. The
-    /// task's budget does not hold for the outcome: to wait for more of it takes a waking.
+    /// Waits for what the connection brings about.
     async fn drive<T>(&mut self, outcome: impl Future<Output = T>) -> T {
-        let mut outcome = pin!(unconstrained(outcome));
+        let mut outcome = pin!(outcome);
         poll_fn(|context| {
             self.turn(context);
-            outcome
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
+            outcome.as_mut().poll(context)
         })
         .await
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use schema::limits::{DB_ACQUIRE_TIMEOUT, DB_STATEMENT_TIMEOUT};
 use schema::{Profile, sql};
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Row};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -61,7 +61,10 @@ impl Users {
                     opened.map_err(database::unavailable)?
                 }
             };
-            match timeout(DB_STATEMENT_TIMEOUT, select(&mut connection, id)).await {
+            let select = sqlx::query_as(sql::SELECT_USER)
+                .bind(id)
+                .fetch_optional(&mut connection);
+            match timeout(DB_STATEMENT_TIMEOUT, select).await {
                 Ok(Ok(profile)) => {
                     place.put_back(connection);
                     return Ok(profile);
@@ -105,22 +108,6 @@ impl Users {
             *pause = Some(PAUSE_MIN);
         }
     }
-}
-
-/// Columns are read by their place in the statement: to look six names up costs more than the rest.
-async fn select(connection: &mut PgConnection, id: &str) -> sqlx::Result<Option<Profile>> {
-    let select = sqlx::query(sql::SELECT_USER).bind(id);
-    let Some(row) = select.fetch_optional(connection).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Profile {
-        id: row.try_get(0)?,
-        name: row.try_get(1)?,
-        email: row.try_get(2)?,
-        address: row.try_get(3)?,
-        city: row.try_get(4)?,
-        country: row.try_get(5)?,
-    }))
 }
 
 async fn in_time<T>(deadline: Instant, step: impl Future<Output = T>) -> Result<T, Error> {
