@@ -44,14 +44,14 @@ impl Catalog {
 /// One worker's connections to Postgres.
 pub(crate) enum Users {
     Idiomatic(idiomatic::Users),
-    Tuned(tuned::Users),
+    Tuned(Box<tuned::Users>),
 }
 
 impl Users {
     pub(crate) fn new(clients: Clients, config: &DatabaseConfig, connections: usize) -> Self {
         match clients {
             Clients::Idiomatic => Self::Idiomatic(idiomatic::Users::new(config, connections)),
-            Clients::Tuned => Self::Tuned(tuned::Users::new(config, connections)),
+            Clients::Tuned => Self::Tuned(Box::new(tuned::Users::new(config, connections))),
         }
     }
 
