@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit cost profile fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,8 +41,8 @@ build: cargo ## Build the services, the harness and the limit
 test: cargo ## Prove it all: every test, with a private Postgres
 	@cargo test --workspace --locked
 
-check: build ## Check our target against the whole contract
-	@$(HARNESS) check axum --level strict
+check: build ## Check our target, with either kind of clients, against the whole contract
+	@$(HARNESS) check axum axum-tuned --level strict
 
 doctor: cargo ## Say what this machine has and lacks for each way of use, and what to do
 	@cargo build --release --locked --package harness
@@ -51,14 +51,21 @@ doctor: cargo ## Say what this machine has and lacks for each way of use, and wh
 field: checkout build ## Prepare every contender there is, those of the public harness too: AB=DIR, its checkout
 	@$(HARNESS) prepare --all --api-benchmarks '$(AB)'
 
-bench: build ## Measure our target and the limit, in under three minutes
-	@$(HARNESS) bench axum limit --quick
+bench: build ## Measure our target, with either kind of clients, and the limit, in a few minutes
+	@$(HARNESS) bench axum axum-tuned limit --quick
 
 bench-field: checkout build ## Measure every contender there is: AB=DIR, as prepared by `make field`
 	@$(HARNESS) bench --api-benchmarks '$(AB)' --rate 25%,50%,75%
 
 kit: checkout build ## Make our target a contender of a checkout of the public harness: AB=DIR; OPTIONS=--upstream, --remove
 	@$(HARNESS) kit '$(AB)' $(OPTIONS)
+
+cost: build ## Count what a request costs, and hold it against docs/PERFORMANCE.md; UPDATE_COST=1 writes it there
+	@command -v valgrind >/dev/null || { echo 'make: valgrind is missing: install it, for example `apt install valgrind`' >&2; exit 2; }
+	@cargo test --package target-axum --test cost --locked -- --include-ignored --nocapture
+
+profile: build ## Draw a flame graph of our target: SCENARIO=movies, CLIENTS=tuned
+	@acceptance/profile $(or $(SCENARIO),movies) $(or $(CLIENTS),tuned)
 
 fmt: cargo ## Format the code
 	@cargo fmt --all

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use schema::env::{
-    DB_HOST, DB_POOL_SIZE, DB_PORT, HOST, PORT, UPSTREAM_FAULTS, UPSTREAM_POOL_SIZE, UPSTREAM_URL,
-    Variable, WORKERS,
+    CLIENTS, DB_HOST, DB_POOL_SIZE, DB_PORT, HOST, PORT, UPSTREAM_FAULTS, UPSTREAM_POOL_SIZE,
+    UPSTREAM_URL, Variable, WORKERS,
 };
 use schema::routes;
 
@@ -23,7 +23,7 @@ use crate::state::State;
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// Variables that the caller may set for a start of their own.
-const TUNABLE: [Variable; 3] = [WORKERS, DB_POOL_SIZE, UPSTREAM_POOL_SIZE];
+const TUNABLE: [Variable; 4] = [WORKERS, CLIENTS, DB_POOL_SIZE, UPSTREAM_POOL_SIZE];
 
 /// Time for one answer about its health; `/ready` asks Postgres and the upstream first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

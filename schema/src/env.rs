@@ -96,6 +96,8 @@ pub const DB_PASSWORD: Variable = variable("DB_PASSWORD", TARGET, None, TEXT);
 pub const DB_POOL_SIZE: Variable = variable("DB_POOL_SIZE", TARGET, Some("64"), COUNT);
 /// Worker threads, each with its own single-threaded runtime.
 pub const WORKERS: Variable = variable("WORKERS", BOTH, Some("1"), COUNT);
+/// The target's clients for upstream and Postgres: as their libraries recommend, or tuned.
+pub const CLIENTS: Variable = variable("CLIENTS", TARGET, Some("idiomatic"), "idiomatic or tuned");
 /// Address to listen on.
 pub const HOST: Variable = variable("HOST", BOTH, Some("0.0.0.0"), "an IP address");
 /// Port to listen on; 0 takes a free one.
@@ -104,7 +106,7 @@ pub const PORT: Variable = variable("PORT", BOTH, Some("8000"), "a port from 0 t
 pub const UPSTREAM_FAULTS: Variable = variable("UPSTREAM_FAULTS", UPSTREAM, Some("0"), "0 or 1");
 
 /// Every variable that a service reads.
-pub const ALL: [Variable; 14] = [
+pub const ALL: [Variable; 15] = [
     JWT_SECRET,
     UPSTREAM_URL,
     UPSTREAM_API_KEY,
@@ -116,6 +118,7 @@ pub const ALL: [Variable; 14] = [
     DB_PASSWORD,
     DB_POOL_SIZE,
     WORKERS,
+    CLIENTS,
     HOST,
     PORT,
     UPSTREAM_FAULTS,

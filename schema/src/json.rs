@@ -7,6 +7,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use memchr::memchr2_iter;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::limits::JSON_DEPTH_MAX;
@@ -82,11 +83,11 @@ fn detail<T: Fields>(path: &str, message: &str) -> String {
     "must be an object".to_owned()
 }
 
-/// Whether arrays and objects nest deeper than [`JSON_DEPTH_MAX`]. Counting the openers first is
-/// one vectorised pass and settles it for every ordinary text.
+/// Whether arrays and objects nest deeper than [`JSON_DEPTH_MAX`]. Most texts have fewer openers, and
+/// finding these settles it.
 fn too_deep(text: &str) -> bool {
-    let openers = text.bytes().filter(|b| matches!(b, b'[' | b'{')).count();
-    openers > JSON_DEPTH_MAX && depth(text) > JSON_DEPTH_MAX
+    let mut openers = memchr2_iter(b'[', b'{', text.as_bytes());
+    openers.nth(JSON_DEPTH_MAX).is_some() && depth(text) > JSON_DEPTH_MAX
 }
 
 /// The deepest nesting of arrays and objects, brackets inside strings not counted.

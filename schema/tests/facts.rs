@@ -223,7 +223,12 @@ fn compose_reads_the_files_of_schema_and_repeats_none_of_their_facts() {
             "{assignment} belongs into schema/bench.env"
         );
     }
-    for variable in [&env::WORKERS, &env::DB_POOL_SIZE, &env::UPSTREAM_POOL_SIZE] {
+    for variable in [
+        &env::WORKERS,
+        &env::CLIENTS,
+        &env::DB_POOL_SIZE,
+        &env::UPSTREAM_POOL_SIZE,
+    ] {
         let (name, value) = (variable.name, variable.default.unwrap());
         let passed_on = format!("- {name}=${{{name}:-{value}}}");
         assert!(compose.contains(&passed_on), "{passed_on}");
@@ -415,6 +420,7 @@ fn the_documents_link_and_name_what_is_there() {
         "docs/ARCHITECTURE.md",
         "docs/ADDING-A-CONTENDER.md",
         "docs/CONTAINERS.md",
+        "docs/PERFORMANCE.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();

@@ -13,12 +13,23 @@ use serve::Listen;
 pub struct Config {
     /// Where it listens, with how many workers.
     pub listen: Listen,
+    /// How it reaches the upstream and the database.
+    pub clients: Clients,
     /// HS256 secret.
     pub jwt_secret: String,
     /// The upstream of `GET /catalog`.
     pub upstream: UpstreamConfig,
     /// The database of `GET /users/me`.
     pub database: DatabaseConfig,
+}
+
+/// A profile of clients.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Clients {
+    /// The libraries as their documentation recommends them.
+    Idiomatic,
+    /// The libraries' connections without their pools.
+    Tuned,
 }
 
 /// The upstream of `GET /catalog`.
@@ -59,6 +70,11 @@ impl Config {
         let listen = Listen::read(&environment)?;
         Ok(Self {
             listen,
+            clients: environment.parse(&env::CLIENTS, |text| match text {
+                "idiomatic" => Some(Clients::Idiomatic),
+                "tuned" => Some(Clients::Tuned),
+                _ => None,
+            })?,
             jwt_secret: environment.text(&env::JWT_SECRET)?,
             upstream: UpstreamConfig {
                 data_url: environment.parse(&env::UPSTREAM_URL, data_url)?,

@@ -3,13 +3,14 @@
 
 use std::error::Error as StdError;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use schema::limits::RETRY_AFTER_SECS;
 use schema::{ErrorBody, ErrorCode};
 use tower::BoxError;
+
+use crate::json::Json;
 
 /// Why a request failed.
 pub(crate) struct Error {

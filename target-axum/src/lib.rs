@@ -9,9 +9,10 @@ mod body;
 mod clients;
 mod config;
 mod error;
+mod json;
 mod routes;
 mod state;
 
-pub use config::Config;
+pub use config::{Clients, Config};
 pub use routes::router;
 pub use state::AppState;

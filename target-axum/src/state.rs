@@ -22,6 +22,7 @@ impl AppState {
     /// A client that cannot be built.
     pub fn new(config: &Config, worker: Worker) -> Result<Self, BoxError> {
         let Config {
+            clients,
             jwt_secret,
             upstream,
             database,
@@ -29,8 +30,8 @@ impl AppState {
         } = config;
         Ok(Self {
             verifier: Verifier::new(jwt_secret),
-            catalog: Catalog::new(upstream, worker.share(upstream.pool_size))?,
-            users: Users::new(database, worker.share(database.pool_size)),
+            catalog: Catalog::new(*clients, upstream, worker.share(upstream.pool_size))?,
+            users: Users::new(*clients, database, worker.share(database.pool_size)),
         })
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schema::{ErrorCode, Product, json};
 
 use crate::AppState;
 use crate::error::Error;
+use crate::json::Json;
 
 pub(crate) async fn get_catalog(State(state): State<Arc<AppState>>) -> Result<Response, Error> {
     let body = state.catalog.fetch().await?;

@@ -1,10 +1,11 @@
 //! `GET /info`: a typed value, serialised anew for every response.
 
-use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderName, HeaderValue};
 use schema::{fixtures, routes};
 use uuid::Uuid;
+
+use crate::json::Json;
 
 const RESPONSE_ID: HeaderName = HeaderName::from_static(routes::RESPONSE_ID);
 

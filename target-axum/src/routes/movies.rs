@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use schema::{Movie, UserRef};
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use crate::auth::Authenticated;
 use crate::body::JsonBody;
 use crate::error::Error;
+use crate::json::Json;
 
 pub(crate) async fn create_movie(
     Authenticated(claims): Authenticated,

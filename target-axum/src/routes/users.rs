@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use schema::{ErrorCode, Profile};
 
 use crate::AppState;
 use crate::auth::Authenticated;
 use crate::error::Error;
+use crate::json::Json;
 
 pub(crate) async fn get_me(
     Authenticated(claims): Authenticated,

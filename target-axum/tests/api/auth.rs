@@ -201,6 +201,18 @@ fn sub_and_name_are_required_strings_that_are_not_empty() {
 }
 
 #[test]
+fn a_token_with_an_extension_that_must_be_understood_is_refused() {
+    let mut header = Header::new(Algorithm::HS256);
+    header.crit = Some(vec!["b64".to_owned()]);
+    let key = EncodingKey::from_secret(env::bench_value(&env::JWT_SECRET).as_bytes());
+    let token = jsonwebtoken::encode(&header, &fixtures::claims(), &key).unwrap();
+    assert_refused(
+        &Target::start(),
+        &[&format!("authorization: Bearer {token}")],
+    );
+}
+
+#[test]
 fn a_token_is_asked_for_before_the_body_is_read() {
     let target = Target::start();
     let mut connection = target.connect();

@@ -34,7 +34,7 @@ fn every_variable_that_is_missing_or_empty_stops_it_with_one_line() {
         assert_refused(command().env(variable.name, no_utf8), variable.name, "");
         checked += 1;
     }
-    assert_eq!(checked, 13);
+    assert_eq!(checked, 14);
 }
 
 #[test]
@@ -57,6 +57,7 @@ fn every_value_that_cannot_be_parsed_stops_it_with_one_line() {
         ("DB_PORT", &["postgres", "-5432", "65536"]),
         ("DB_POOL_SIZE", &["zero", "0x40", "-64", "100000", "64.0"]),
         ("WORKERS", &["two", "-10", "65"]),
+        ("CLIENTS", &["Tuned", "fast"]),
         ("HOST", &["localhost", "999.0.0.1"]),
         ("PORT", &["http", "65536", "-80"]),
     ] {

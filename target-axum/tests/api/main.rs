@@ -15,3 +15,6 @@ mod suite;
 mod users;
 mod wire;
 mod workers;
+
+/// The clients that the targets of these tests have. The tests of `tests/tuned` are the same ones.
+const CLIENTS: &str = "idiomatic";

@@ -1,24 +1,19 @@
 //! The upstream of `GET /catalog`, through reqwest.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use reqwest::{Client, Url, redirect, retry};
-use schema::ErrorCode;
-use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CALL_TIMEOUT, UPSTREAM_CONNECT_TIMEOUT};
+use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CONNECT_TIMEOUT};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
-use tokio::time::timeout;
 
+use super::super::upstream;
 use crate::config::UpstreamConfig;
 use crate::error::Error;
-
-/// Idle connections are dropped before an upstream that keeps them for a minute would drop them.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One worker's connections to the upstream.
 ///
@@ -41,28 +36,20 @@ impl Catalog {
                 .referer(false)
                 .retry(retry::never())
                 .connect_timeout(UPSTREAM_CONNECT_TIMEOUT)
-                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+                .pool_idle_timeout(upstream::IDLE_TIMEOUT)
                 .pool_max_idle_per_host(1)
                 .build()
         });
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", config.api_key))
-            .expect("the configuration admits visible ASCII only");
-        authorization.set_sensitive(true);
         Ok(Self {
             free: Mutex::new(clients.collect::<Result<_, _>>()?),
             calls: Semaphore::new(connections),
             data_url: config.data_url.clone(),
-            authorization,
+            authorization: upstream::authorization(config),
         })
     }
 
-    /// The body of `{UPSTREAM_URL}/data`. The deadline covers everything, the wait for a free
-    /// connection included.
     pub(crate) async fn fetch(&self) -> Result<Bytes, Error> {
-        match timeout(UPSTREAM_CALL_TIMEOUT, self.call()).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(Error::from(ErrorCode::UpstreamTimeout).because(elapsed)),
-        }
+        upstream::in_time(self.call()).await
     }
 
     async fn call(&self) -> Result<Bytes, Error> {
@@ -76,14 +63,10 @@ impl Catalog {
             .send()
             .await
             .map_err(failed)?;
-        if response.status() != StatusCode::OK {
-            let answer = format!("the upstream answered {}", response.status());
-            return Err(Error::from(ErrorCode::UpstreamUnavailable).because(answer));
-        }
+        upstream::must_be_ok(response.status())?;
         let body = http::Response::from(response).into_body();
         let collected = Limited::new(body, UPSTREAM_BODY_MAX_BYTES).collect().await;
-        let body = collected
-            .map_err(|error| Error::from(ErrorCode::UpstreamUnavailable).because(error))?;
+        let body = collected.map_err(upstream::unavailable)?;
         // The connection goes back to the client's pool in a task of its own; before its turn the
         // next call would find none there.
         yield_now().await;
@@ -117,9 +100,9 @@ fn lock(free: &Mutex<Vec<Client>>) -> MutexGuard<'_, Vec<Client>> {
 }
 
 fn failed(error: reqwest::Error) -> Error {
-    let code = match error.is_timeout() {
-        true => ErrorCode::UpstreamTimeout,
-        false => ErrorCode::UpstreamUnavailable,
-    };
-    Error::from(code).because(error.without_url())
+    let error = error.without_url();
+    match error.is_timeout() {
+        true => upstream::timed_out(error),
+        false => upstream::unavailable(error),
+    }
 }

@@ -1,0 +1,116 @@
+//! The database of `GET /users/me`, over sqlx's connections. Beside what [`Pool`] promises:
+//!
+//! - A deadline for having a connection, the wait for a place and the opening included, and one for
+//!   the statement.
+//! - A connection is put back only after a statement that succeeded to its end.
+//! - Postgres may close what is idle, all of it when it is restarted. A statement that finds its kept
+//!   connection so is sent again on another, a fresh one in the end: it only reads.
+//! - While Postgres takes no connections, one call at a time tries, after a pause that grows; the
+//!   others wait for its news until their deadlines.
+
+use std::time::Duration;
+
+use schema::limits::{DB_ACQUIRE_TIMEOUT, DB_STATEMENT_TIMEOUT};
+use schema::{Profile, sql};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::super::database;
+use super::pool::Pool;
+use crate::config::DatabaseConfig;
+use crate::error::Error;
+
+/// Idle connections hold a process of Postgres each; sqlx's pool drops them after this time too.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The first pause before Postgres is tried again.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest: it is found again within a second of its return.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// One worker's connections to Postgres.
+pub(crate) struct Users {
+    pool: Pool<PgConnection>,
+    options: PgConnectOptions,
+    /// Before the next try to connect; none while Postgres takes connections. Held by who tries.
+    pause: Mutex<Option<Duration>>,
+}
+
+impl Users {
+    pub(crate) fn new(config: &DatabaseConfig, connections: usize) -> Self {
+        Self {
+            pool: Pool::new(connections, IDLE_TIMEOUT),
+            options: database::options(config),
+            pause: Mutex::new(None),
+        }
+    }
+
+    pub(crate) async fn find(&self, id: &str) -> Result<Option<Profile>, Error> {
+        let deadline = Instant::now() + DB_ACQUIRE_TIMEOUT;
+        let place = in_time(deadline, self.pool.place()).await?;
+        loop {
+            let kept = place.take();
+            let is_kept = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => {
+                    let opened = in_time(deadline, self.open()).await?;
+                    opened.map_err(database::unavailable)?
+                }
+            };
+            let select = sqlx::query_as(sql::SELECT_USER)
+                .bind(id)
+                .fetch_optional(&mut connection);
+            match timeout(DB_STATEMENT_TIMEOUT, select).await {
+                Ok(Ok(profile)) => {
+                    place.put_back(connection);
+                    return Ok(profile);
+                }
+                Ok(Err(error)) if is_kept && database::is_lost(&error) => {}
+                Ok(Err(error)) => return Err(database::failed(error)),
+                Err(_) => return Err(database::unavailable("the statement took too long")),
+            }
+        }
+    }
+
+    /// A new connection, as soon as Postgres takes one.
+    async fn open(&self) -> sqlx::Result<PgConnection> {
+        loop {
+            let mut turn = self.pause.lock().await;
+            let Some(pause) = *turn else {
+                drop(turn);
+                match self.options.connect().await {
+                    Err(error) if database::is_away(&error) => self.begin_to_pause(&error).await,
+                    opened => return opened,
+                }
+                continue;
+            };
+            sleep(pause).await;
+            match self.options.connect().await {
+                Err(error) if database::is_away(&error) => {
+                    *turn = Some((2 * pause).min(PAUSE_MAX));
+                }
+                opened => {
+                    *turn = None;
+                    return opened;
+                }
+            }
+        }
+    }
+
+    async fn begin_to_pause(&self, error: &sqlx::Error) {
+        let mut pause = self.pause.lock().await;
+        if pause.is_none() {
+            tracing::warn!(%error, "Postgres takes no connections, trying again");
+            *pause = Some(PAUSE_MIN);
+        }
+    }
+}
+
+async fn in_time<T>(deadline: Instant, step: impl Future<Output = T>) -> Result<T, Error> {
+    let done = timeout_at(deadline, step).await;
+    done.map_err(|_| database::unavailable("no connection was free or could be opened in time"))
+}
