@@ -6,7 +6,7 @@ pub mod compare;
 pub mod engine;
 pub mod input;
 pub(crate) mod log;
-mod party;
+pub(crate) mod party;
 pub(crate) mod platform;
 pub mod record;
 pub mod report;

@@ -1,6 +1,7 @@
 //! The commands of `harness` and their options.
 
 mod bench;
+mod chaos;
 mod check;
 mod choice;
 mod compare;
@@ -73,6 +74,11 @@ enum Command {
     /// Exit code 0 if all were measured, 1 if one failed its check or did not start, 2 if nothing
     /// could be measured or the run was interrupted.
     Bench(Box<bench::BenchOptions>),
+    /// Bring faults about under a steady load, and show how a contender bears them
+    ///
+    /// Exit code 0 if it keeps the contract under all of them, 1 if it does not, 2 if that could not
+    /// be told.
+    Chaos(Box<chaos::ChaosOptions>),
     /// Write the reports of a run again, from its results.jsonl
     Report(report::ReportOptions),
     /// Show what has changed from one run to another, and what of it is real
@@ -157,6 +163,10 @@ pub fn run() -> ExitCode {
         },
         Command::Prepare(options) => prepare::prepare(&options),
         Command::Bench(options) => match bench::bench(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Chaos(options) => match chaos::chaos(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },

@@ -2,6 +2,7 @@
 
 mod account;
 pub mod bench;
+pub(crate) mod chaos;
 pub mod check;
 pub mod child;
 pub mod cli;

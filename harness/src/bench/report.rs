@@ -1,11 +1,11 @@
 //! Reports of a run: the page, the text to paste, the picture, the table for other programs. All are
 //! made from `results.jsonl` alone, and can be made again at any time.
 
-mod chart;
+pub(crate) mod chart;
 mod csv;
 mod facts;
-mod figure;
-mod html;
+pub(crate) mod figure;
+pub(crate) mod html;
 mod latency;
 mod markdown;
 mod summary;
