@@ -80,9 +80,14 @@ impl Questions {
             phases: Mutex::default(),
             seen: Mutex::default(),
         };
-        let product = serde_json::from_str(fixtures::PRODUCT_JSON);
-        questions.serve(&product.expect("a fixture is a product"));
+        questions.serve_the_contract_s();
         questions
+    }
+
+    /// From now on the upstream serves the contract's product.
+    pub(super) fn serve_the_contract_s(&self) {
+        let product = serde_json::from_str(fixtures::PRODUCT_JSON);
+        self.serve(&product.expect("a fixture is a product"));
     }
 
     /// From now on the upstream serves this product.

@@ -215,9 +215,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// From now on the upstream behaves so.
+    /// From now on the upstream behaves so; a product that a fault shows is the contract's.
     pub(super) fn behave(&mut self, behaviour: Behaviour) {
         self.changed = None;
+        self.questions.serve_the_contract_s();
         if let Some(upstream) = self.upstream {
             upstream.behave(behaviour);
         }

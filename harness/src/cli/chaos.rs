@@ -38,8 +38,9 @@ pub(super) struct ChaosOptions {
     /// Requests in a second, a quarter of them to each scenario
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
-    /// Time that each fault lasts
-    #[arg(long, default_value = "4s", value_parser = humantime::parse_duration)]
+    /// Time that each fault lasts: by default longer than every deadline of the contract but the one
+    /// for a body
+    #[arg(long, default_value = "7s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Time from a fault's end until all must be well again
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
