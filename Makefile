@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field fmt lint doc contract acceptance clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field fmt lint doc contract acceptance chaos soak clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -52,6 +52,12 @@ bench: build ## Measure our target and the limit, in under three minutes
 
 bench-field: checkout build ## Measure every contender there is: AB=DIR, as prepared by `make field`
 	@$(HARNESS) bench --api-benchmarks '$(AB)' --rate 25%,50%,75%
+
+chaos: build ## Bring faults about under load, and show how our target bears them
+	@$(HARNESS) chaos axum
+
+soak: build ## Soak our target for an hour
+	@$(HARNESS) soak axum
 
 fmt: cargo ## Format the code
 	@cargo fmt --all

@@ -14,6 +14,7 @@ mod proxy;
 mod question;
 pub(crate) mod report;
 pub(crate) mod row;
+mod soak;
 mod stage;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +32,7 @@ use self::proxy::Proxy;
 use self::question::Questions;
 use self::report::Report;
 use self::row::{Row, Window};
+use self::soak::{Soak, soak};
 use self::stage::{Parts, Process, Stage};
 use crate::check::database::Database;
 use crate::check::upstream::RecordingUpstream;
@@ -86,6 +88,35 @@ pub(crate) fn run(
     interrupt: &Interrupt,
     progress: &mut dyn FnMut(&Fault, Option<&Row>),
 ) -> Result<Report> {
+    let rows = on_stage(contender, options, interrupt, |stage| {
+        bring_about(stage, options, progress)
+    })?;
+    let Contender { name, made_of, .. } = contender;
+    Ok(Report::new(name, made_of, options, rows))
+}
+
+/// Starts a contender likewise, and soaks it as long as the options' duration says.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn soak_contender(
+    contender: &Contender,
+    options: &Options,
+    interrupt: &Interrupt,
+    progress: &mut dyn FnMut(&Fault, Option<&Row>),
+) -> Result<Soak> {
+    on_stage(contender, options, interrupt, |stage| {
+        soak(stage, &contender.name, options.duration, options, progress)
+    })
+}
+
+/// Starts a contender, and a load on it, with all of its surroundings in the harness's hands.
+fn on_stage<T>(
+    contender: &Contender,
+    options: &Options,
+    interrupt: &Interrupt,
+    show: impl FnOnce(&mut Stage<'_>) -> Result<T>,
+) -> Result<T> {
     contender.build(interrupt)?;
     let secrets = Secrets::bench();
     let localhost = Ipv4Addr::LOCALHOST.into();
@@ -134,15 +165,10 @@ pub(crate) fn run(
         room: room - room / 3,
         duration: options.duration,
     })?;
-    let found = bring_about(&mut stage, options, progress);
+    let shown = show(&mut stage);
     drop(stage);
     drop(rows);
-    Ok(Report::new(
-        &contender.name,
-        &contender.made_of,
-        options,
-        found?,
-    ))
+    shown
 }
 
 /// Brings the faults about that a contender which runs already can be shown.
@@ -215,16 +241,7 @@ fn bring_about(
     options: &Options,
     progress: &mut dyn FnMut(&Fault, Option<&Row>),
 ) -> Result<Vec<Row>> {
-    stage.pause(WARMUP)?;
-    // The first answers waited for connections, and for code to be compiled.
-    let warm = Instant::now();
-    stage.finish(warm)?;
-    drop(stage.take(warm));
-    stage.pause(WARMUP)?;
-    let usual = stage.latencies();
-    let usual = usual.get(usual.len().saturating_sub(1) * 99 / 100);
-    let prompt = PROMPT.max(usual.copied().unwrap_or_default() * 10);
-    let mut begin = warm;
+    let (mut begin, prompt) = usual(stage)?;
     let mut rows = Vec::new();
     for fault in &options.faults {
         let missing = fault.needs().filter(|need| !stage.has(*need));
@@ -244,6 +261,20 @@ fn bring_about(
     }
     ensure!(!rows.is_empty(), "no fault was named");
     Ok(rows)
+}
+
+/// Waits until the load is warm: since when its requests count, and how long a prompt answer takes.
+fn usual(stage: &mut Stage<'_>) -> Result<(Instant, Duration)> {
+    stage.pause(WARMUP)?;
+    // The first answers waited for connections, and for code to be compiled.
+    let warm = Instant::now();
+    stage.finish(warm)?;
+    drop(stage.take(warm));
+    stage.pause(WARMUP)?;
+    let usual = stage.latencies();
+    let usual = usual.get(usual.len().saturating_sub(1) * 99 / 100);
+    let prompt = PROMPT.max(usual.copied().unwrap_or_default() * 10);
+    Ok((warm, prompt))
 }
 
 /// Brings one fault about, and watches until all is well again.

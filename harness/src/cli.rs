@@ -8,6 +8,7 @@ mod compare;
 mod prepare;
 mod report;
 mod score;
+mod soak;
 
 use std::env;
 use std::process::ExitCode;
@@ -79,6 +80,10 @@ enum Command {
     /// Exit code 0 if it keeps the contract under all of them, 1 if it does not, 2 if that could not
     /// be told.
     Chaos(Box<chaos::ChaosOptions>),
+    /// Soak a contender: hours of load with churn and faults, in which nothing may grow
+    ///
+    /// Exit code 0 if nothing breaks or grows, 1 if something does, 2 if that could not be told.
+    Soak(soak::SoakOptions),
     /// Write the reports of a run again, from its results.jsonl
     Report(report::ReportOptions),
     /// Show what has changed from one run to another, and what of it is real
@@ -167,6 +172,10 @@ pub fn run() -> ExitCode {
             other => other.map(drop),
         },
         Command::Chaos(options) => match chaos::chaos(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Soak(options) => match soak::soak(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },

@@ -317,6 +317,8 @@ fn the_documents_link_and_name_what_is_there() {
         "docs/CONTRACT.md",
         "docs/ARCHITECTURE.md",
         "docs/ADDING-A-CONTENDER.md",
+        "docs/RELIABILITY.md",
+        "SECURITY.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();

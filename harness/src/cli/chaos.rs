@@ -143,7 +143,7 @@ fn write(folder: &Path, reports: Vec<Report>) -> Result<()> {
 }
 
 /// A line of progress: what comes next, on a terminal; what came of it.
-fn say(contender: &str, fault: &Fault, row: Option<&Row>) {
+pub(super) fn say(contender: &str, fault: &Fault, row: Option<&Row>) {
     match row {
         Some(row) => eprintln!("{contender}: {} {}", fault.slug, row.verdict.name()),
         None if std::io::stderr().is_terminal() => eprint!("{contender}: {}…\r", fault.slug),
