@@ -217,7 +217,7 @@ fn huge_and_strange_claims_are_only_claims() {
                 "[".repeat(5000),
                 "]".repeat(5000)
             ),
-            401,
+            200,
         ),
         (r#"{"sub":"\ud800","name":"n"}"#.to_owned(), 401),
         ("\u{feff}".to_owned() + &with("n"), 401),
