@@ -144,7 +144,7 @@ async fn idle(address: SocketAddr, share: usize, counts: &Counts) {
     while kept.len() < share {
         kept.push(connect(address, counts).await);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn slow(crowd: Crowd, address: SocketAddr, questions: &Questions, counts: &Counts) {

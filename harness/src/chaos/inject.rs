@@ -312,6 +312,6 @@ impl Limited {
 impl Drop for Limited {
     fn drop(&mut self) {
         // Gone already if it fails.
-        let _ = prlimit(Some(self.process), Resource::Nofile, self.before.clone());
+        let _ = prlimit(Some(self.process), Resource::Nofile, self.before);
     }
 }

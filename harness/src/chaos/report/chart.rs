@@ -46,18 +46,25 @@ pub(super) fn timeline(row: &Row) -> Markup {
             rect.track x="0" y="0" width="100%" height=(HEIGHT) {}
             @for slice in 0..slices {
                 @let x = slice as f64 * width;
-                @let mut below = 0.0;
-                @for (class, count) in parts(slice) {
-                    @let height = f64::from(count) / highest * HEIGHT;
-                    @if count > 0 {
-                        rect class=(class) x={ (format!("{x:.3}")) "%" } y=(format!("{:.2}", HEIGHT - below - height))
-                            width={ (format!("{width:.3}")) "%" } height=(format!("{height:.2}")) {}
-                    }
-                    @let _ = below += height;
+                @for (class, y, height) in stacked(&parts(slice), highest) {
+                    rect class=(class) x={ (format!("{x:.3}")) "%" } y=(format!("{y:.2}"))
+                        width={ (format!("{width:.3}")) "%" } height=(format!("{height:.2}")) {}
                 }
             }
             rect.lasted x="0" y=(HEIGHT + MARK) height=(MARK)
                 width={ (format!("{:.3}", (timeline.end as f64 * width).min(100.0))) "%" } {}
         }
     }
+}
+
+/// The parts of a column, each on top of the one before: its class, where it begins, how high it is.
+fn stacked(parts: &[(&'static str, u32)], highest: f64) -> Vec<(&'static str, f64, f64)> {
+    let mut top = HEIGHT;
+    let some = parts.iter().filter(|(_, count)| *count > 0);
+    let place = some.map(|(class, count)| {
+        let height = f64::from(*count) / highest * HEIGHT;
+        top -= height;
+        (*class, top, height)
+    });
+    place.collect()
 }
