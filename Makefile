@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field fmt lint doc contract acceptance chaos soak clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check field bench bench-field fmt lint doc contract acceptance chaos soak fuzz clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,6 +58,9 @@ chaos: build ## Bring faults about under load, and show how our target bears the
 
 soak: build ## Soak our target for an hour
 	@$(HARNESS) soak axum
+
+fuzz: cargo ## Fuzz every target for a minute: needs a nightly compiler and cargo-fuzz
+	@fuzz/run
 
 fmt: cargo ## Format the code
 	@cargo fmt --all

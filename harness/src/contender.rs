@@ -28,6 +28,7 @@ use crate::raw::Connection;
 
 pub(crate) use build::Build;
 pub(crate) use choice::choose;
+pub use stanza::contenders_of;
 pub(crate) use stanza::{FILE, read};
 
 /// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.

@@ -21,3 +21,5 @@ mod state;
 pub mod token;
 mod up;
 mod watchdog;
+
+pub use contender::contenders_of;

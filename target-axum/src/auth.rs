@@ -13,13 +13,15 @@ use crate::AppState;
 use crate::error::Error;
 
 /// Verifies tokens. Built once: the key's and the rules' set-up cost as much as a verification.
-pub(crate) struct Verifier {
+pub struct Verifier {
     key: DecodingKey,
     validation: Validation,
 }
 
 impl Verifier {
-    pub(crate) fn new(secret: &str) -> Self {
+    /// Of tokens that are signed with this secret.
+    #[must_use]
+    pub fn new(secret: &str) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         // The library rounds `exp` and `nbf` and passes over negative ones: `Claims` enforces them.
         validation.required_spec_claims.clear();
@@ -32,7 +34,8 @@ impl Verifier {
     }
 
     /// The claims of a token that is signed with the secret and holds now.
-    fn verify(&self, token: &str) -> Option<Claims> {
+    #[must_use]
+    pub fn verify(&self, token: &str) -> Option<Claims> {
         let Object(claims) = decode::<Object<Claims>>(token, &self.key, &self.validation)
             .ok()?
             .claims;

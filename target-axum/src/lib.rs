@@ -12,6 +12,7 @@ mod error;
 mod routes;
 mod state;
 
+pub use auth::Verifier;
 pub use config::Config;
 pub use routes::router;
 pub use state::AppState;

@@ -297,7 +297,15 @@ fn the_page_on_reliability_names_faults_and_tests_that_there_are() {
         let words: Vec<_> = shown_by.split('`').skip(1).step_by(2).collect();
         assert!(!words.is_empty(), "nothing shows {row}");
         for word in words {
-            if let Some(slugs) = word.strip_prefix("--faults ") {
+            if word.starts_with("make ") {
+                let goal = word.replace("make ", "\n") + ":";
+                assert!(
+                    fs::read_to_string(root.join("Makefile"))
+                        .unwrap()
+                        .contains(&goal),
+                    "{word}"
+                );
+            } else if let Some(slugs) = word.strip_prefix("--faults ") {
                 for slug in slugs.split(',') {
                     assert!(faults.contains(&slug), "there is no fault {slug}");
                 }
