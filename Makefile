@@ -6,7 +6,7 @@ DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && d
 HARNESS := target/release/harness
 
 .DEFAULT_GOAL := help
-.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit cost profile fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
+.PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit cost profile chaos soak fuzz fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
 
 help: ## List the goals
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -66,6 +66,15 @@ cost: build ## Count what a request costs, and hold it against docs/PERFORMANCE.
 
 profile: build ## Draw a flame graph of our target: SCENARIO=movies, CLIENTS=tuned
 	@acceptance/profile $(or $(SCENARIO),movies) $(or $(CLIENTS),tuned)
+
+chaos: build ## Bring faults about under load, and show how our target bears them
+	@$(HARNESS) chaos axum
+
+soak: build ## Soak our target for an hour
+	@$(HARNESS) soak axum
+
+fuzz: cargo ## Fuzz every target for a minute: needs a nightly compiler and cargo-fuzz
+	@fuzz/run
 
 fmt: cargo ## Format the code
 	@cargo fmt --all

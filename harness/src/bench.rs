@@ -7,7 +7,7 @@ pub mod engine;
 pub mod import;
 pub mod input;
 pub(crate) mod log;
-mod party;
+pub(crate) mod party;
 pub(crate) mod platform;
 pub mod record;
 pub mod report;

@@ -6,7 +6,7 @@
 
 mod catalogue;
 mod client;
-mod database;
+pub(crate) mod database;
 mod difference;
 mod expect;
 mod field_order;
@@ -16,7 +16,7 @@ pub(crate) mod request;
 mod run;
 mod secrets;
 mod subject;
-mod upstream;
+pub(crate) mod upstream;
 mod verdict;
 
 use std::fmt;

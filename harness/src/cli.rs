@@ -1,6 +1,7 @@
 //! The commands of `harness` and their options.
 
 mod bench;
+mod chaos;
 mod check;
 mod choice;
 mod compare;
@@ -10,6 +11,7 @@ mod kit;
 mod prepare;
 mod report;
 mod score;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -72,6 +74,15 @@ enum Command {
     /// Exit code 0 if all were measured, 1 if one failed its check or did not start, 2 if nothing
     /// could be measured or the run was interrupted.
     Bench(Box<bench::BenchOptions>),
+    /// Bring faults about under a steady load, and show how a contender bears them
+    ///
+    /// Exit code 0 if it keeps the contract under all of them, 1 if it does not, 2 if that could not
+    /// be told.
+    Chaos(Box<chaos::ChaosOptions>),
+    /// Soak a contender: hours of load with churn and faults, in which nothing may grow
+    ///
+    /// Exit code 0 if nothing breaks or grows, 1 if something does, 2 if that could not be told.
+    Soak(soak::SoakOptions),
     /// Write the reports of a run again, from its results.jsonl
     Report(report::ReportOptions),
     /// Read a run of the public harness, and report it as one of ours
@@ -173,6 +184,14 @@ pub fn run() -> ExitCode {
         },
         Command::Prepare(options) => prepare::prepare(&options),
         Command::Bench(options) => match bench::bench(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Chaos(options) => match chaos::chaos(&options) {
+            Ok(false) => return EXIT_FAILED.into(),
+            other => other.map(drop),
+        },
+        Command::Soak(options) => match soak::soak(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use schema::env::{
     DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL, WORKERS,
 };
@@ -28,6 +28,7 @@ use crate::raw::Connection;
 
 pub(crate) use build::Build;
 pub(crate) use choice::choose;
+pub use stanza::contenders_of;
 pub(crate) use stanza::{FILE, read};
 
 /// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.
@@ -139,12 +140,7 @@ impl Contender {
         surroundings: &Surroundings,
         interrupt: &Interrupt,
     ) -> Result<Running> {
-        let own_port = if in_container {
-            self.in_container()?.port
-        } else {
-            self.natively()?.port
-        };
-        let port = match own_port {
+        let port = match self.own_port(in_container)? {
             Some(port) => {
                 must_be_free(port, PORT.name)
                     .with_context(|| format!("{} listens on a port of its own", self.name))?;
@@ -152,6 +148,31 @@ impl Contender {
             }
             None => free_port()?,
         };
+        self.start_on(port, in_container, surroundings, interrupt)
+    }
+
+    /// The port that it listens on, if it does not read `PORT`.
+    ///
+    /// # Errors
+    /// It does not say how it starts.
+    pub(crate) fn own_port(&self, in_container: bool) -> Result<Option<u16>> {
+        Ok(match in_container {
+            true => self.in_container()?.port,
+            false => self.natively()?.port,
+        })
+    }
+
+    /// As [`Contender::start`], on this port, which is free.
+    ///
+    /// # Errors
+    /// As [`Contender::start`].
+    pub(crate) fn start_on(
+        &self,
+        port: u16,
+        in_container: bool,
+        surroundings: &Surroundings,
+        interrupt: &Interrupt,
+    ) -> Result<Running> {
         let environment = self.environment(port, surroundings);
         let cpus = surroundings.cpus.as_ref();
         let process = if in_container {
@@ -224,6 +245,17 @@ impl Running {
         match &self.process {
             Process::Native(process) => Ok(process.root()),
             Process::Container(process) => process.root(),
+        }
+    }
+
+    /// Sends a signal to all of it.
+    ///
+    /// # Errors
+    /// It runs in a container, or is gone.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        match &self.process {
+            Process::Native(process) => process.signal(signal),
+            Process::Container(_) => bail!("a container is not signalled"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod account;
 pub mod bench;
+pub(crate) mod chaos;
 pub mod check;
 pub mod child;
 pub mod cli;
@@ -22,3 +23,5 @@ mod state;
 pub mod token;
 mod up;
 mod watchdog;
+
+pub use contender::contenders_of;

@@ -22,6 +22,31 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(address.port())
 }
 
+/// First port of the range that the kernel gives to whoever connects to somewhere (`ip(7)`).
+const EPHEMERAL: (&str, u16) = ("/proc/sys/net/ipv4/ip_local_port_range", 32_768);
+
+/// Lowest port that a contender is given.
+const LOWEST: u16 = 10_000;
+
+/// A port that nobody listens on and that the kernel gives to nobody who connects: a contender finds
+/// it free again after a restart, however many connections are made meanwhile.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn lasting_port() -> Result<u16> {
+    let range = fs::read_to_string(EPHEMERAL.0).unwrap_or_default();
+    let first = range.split_whitespace().next();
+    let first = first.and_then(|first| first.parse().ok());
+    let below = first.unwrap_or(EPHEMERAL.1);
+    let mut tries = (0..100).map(|_| match below > LOWEST {
+        true => Ok(fastrand::u16(LOWEST..below)),
+        false => free_port(),
+    });
+    tries
+        .find(|port| port.as_ref().is_ok_and(|port| is_free(*port)))
+        .context("looking for a port that stays free")?
+}
+
 /// Keeps a port for who listens on it, stops and listens again: between the two, the kernel would
 /// give it to any process that connects to somewhere. Connections to it are refused while nobody
 /// listens. Who listens must set `SO_REUSEADDR`, as every server does.

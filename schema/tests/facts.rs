@@ -421,6 +421,8 @@ fn the_documents_link_and_name_what_is_there() {
         "docs/ADDING-A-CONTENDER.md",
         "docs/CONTAINERS.md",
         "docs/PERFORMANCE.md",
+        "docs/RELIABILITY.md",
+        "SECURITY.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();

@@ -79,18 +79,25 @@ impl AsyncWrite for Connection {
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }
-        let linger = this
-            .linger
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
         let mut discarded = [0; 4096];
-        while linger.as_mut().poll(context).is_pending() {
+        loop {
             let mut buffer = ReadBuf::new(&mut discarded);
-            let read = ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
-                break;
+            let read = Pin::new(&mut this.stream).poll_read(context, &mut buffer);
+            let has_more = matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty();
+            // Most clients have closed before: they cost no timer.
+            if read.is_ready() && !has_more {
+                return Poll::Ready(Ok(()));
+            }
+            let linger = this
+                .linger
+                .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+            if linger.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if read.is_pending() {
+                return Poll::Pending;
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 

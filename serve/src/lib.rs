@@ -8,6 +8,7 @@ mod background;
 mod bearer;
 mod bind;
 mod connection;
+mod head;
 mod probe;
 mod process;
 mod server;

@@ -117,27 +117,39 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let places = Arc::new(Semaphore::new(self.connections_max));
         let mut turns = threads.iter().cycle();
+        let mut deal = |connection| {
+            let thread = turns.next().ok_or(ServeError::WorkerDied)?;
+            let dealt = thread.deal.send(connection);
+            dealt.map_err(|_| ServeError::WorkerDied)
+        };
         let mut stop = pin!(async {
             stop.await;
             tokio::time::sleep(SETTLE).await;
         });
         loop {
             let accepted = select! {
-                () = &mut stop => return Ok(()),
+                () = &mut stop => break,
                 accepted = accept_one(&listener, &places) => accepted,
             };
-            match (accepted, turns.next()) {
-                (Ok(connection), Some(thread)) => thread
-                    .deal
-                    .send(connection)
-                    .map_err(|_| ServeError::WorkerDied)?,
-                (Ok(_), None) => return Err(ServeError::WorkerDied),
-                (Err(error), _) => {
+            match accepted {
+                Ok(connection) => deal(connection)?,
+                Err(error) => {
                     tracing::warn!(%error, "cannot accept connections, trying again");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
+        // Who waits in the backlog was told that it is connected; closing the listener would reset
+        // it, with the request that it has sent.
+        let listener = listener.into_std()?;
+        while let Ok(place) = Arc::clone(&places).try_acquire_owned()
+            && let Ok((stream, _)) = listener.accept()
+        {
+            let _ = stream.set_nodelay(true);
+            stream.set_nonblocking(true)?;
+            deal((stream, place))?;
+        }
+        Ok(())
     }
 }
 

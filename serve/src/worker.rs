@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,9 +16,14 @@ use tower::ServiceExt;
 
 use crate::HttpService;
 use crate::connection::{Connection, Reset};
+use crate::head;
 
 /// Longest request head in bytes; a longer one is answered with 431. Room for any token.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// Most bytes that are read ahead of a connection, and written ahead of its client: what a client
+/// that sends and never reads costs.
+const BUFFER_MAX_BYTES: usize = 2 * HEAD_MAX_BYTES;
 
 /// After the stop signal, time in which connections are still accepted, and then time until the
 /// first one is told to close: a request on its way when the signal came is read and answered.
@@ -60,7 +66,8 @@ pub(crate) async fn work<S: HttpService>(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(deadlines.head)
-        .max_header_size(HEAD_MAX_BYTES);
+        .max_header_size(HEAD_MAX_BYTES)
+        .max_buf_size(BUFFER_MAX_BYTES);
     let graceful = GracefulShutdown::new();
     while let Some((stream, permit)) = connections.recv().await {
         let stream = match TcpStream::from_std(stream) {
@@ -74,10 +81,15 @@ pub(crate) async fn work<S: HttpService>(
         let io = TokioIo::new(Connection::new(stream, reset.clone()));
         let service = service.clone();
         let answer = service_fn(move |request| {
-            let (answer, reset) = (service.clone().oneshot(request), reset.clone());
+            let answer = head::is_sound(&request).then(|| service.clone().oneshot(request));
+            let reset = reset.clone();
             async move {
+                let Some(answer) = answer else {
+                    return Ok(head::bad_request().map(Either::Left));
+                };
                 answer
                     .await
+                    .map(|answer| answer.map(Either::Right))
                     .inspect_err(|_| reset.store(true, Ordering::Relaxed))
             }
         });

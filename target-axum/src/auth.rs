@@ -28,7 +28,7 @@ const SIGNATURE_MAX_CHARS: usize = 64;
 ///
 /// Our own, because a library for every algorithm and claim reads header and claims twice and sets
 /// the key up anew for each token, which costs more than the signature. The primitives are not.
-pub(crate) struct Verifier {
+pub struct Verifier {
     /// Keyed: what hashing the key costs is paid once.
     hmac: Hmac<Sha256>,
 }
@@ -43,7 +43,9 @@ struct Header<'a> {
 }
 
 impl Verifier {
-    pub(crate) fn new(secret: &str) -> Self {
+    /// Of tokens that are signed with this secret.
+    #[must_use]
+    pub fn new(secret: &str) -> Self {
         let hmac = Hmac::new_from_slice(secret.as_bytes());
         Self {
             hmac: hmac.expect("an HMAC takes a key of any length"),
@@ -51,7 +53,8 @@ impl Verifier {
     }
 
     /// The claims of a token that is signed with the secret and holds now.
-    fn verify(&self, token: &str) -> Option<Claims> {
+    #[must_use]
+    pub fn verify(&self, token: &str) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
         self.verify_signature(signed, signature)?;

@@ -39,15 +39,39 @@ impl<S: Sync> FromRequest<S> for JsonBody {
         if body.size_hint().lower() > REQUEST_BODY_MAX_BYTES as u64 {
             return Err(ErrorCode::BodyTooLarge.into());
         }
-        let collected = Limited::new(body, REQUEST_BODY_MAX_BYTES).collect();
+        let collected = collect(Limited::new(body, REQUEST_BODY_MAX_BYTES));
         match timeout(REQUEST_BODY_TIMEOUT, collected).await {
-            Ok(Ok(body)) => Ok(Self(body.to_bytes())),
+            Ok(Ok(body)) => Ok(Self(body)),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ErrorCode::BodyTooLarge.into()),
             // The chunks' framing is broken, or the client has gone.
             Ok(Err(_)) => Err(ErrorCode::MalformedBody.into()),
             Err(_) => Err(ErrorCode::RequestTimeout.into()),
         }
     }
+}
+
+/// All of a body. One that comes in a single piece, as nearly all do, is not copied; of the others
+/// no piece is kept, each of which would hold on to the buffer that it came in: a body that comes a
+/// byte at a time takes no more memory than its length.
+async fn collect<B: http_body::Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Bytes, B::Error> {
+    let mut first = Bytes::new();
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame?.into_data() else {
+            continue;
+        };
+        if first.is_empty() && whole.is_empty() {
+            first = piece;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.into()
+    })
 }
 
 /// Whether exactly one content type is given and it is JSON (RFC 8259, or RFC 6839's `+json`).

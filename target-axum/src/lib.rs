@@ -13,6 +13,7 @@ mod json;
 mod routes;
 mod state;
 
+pub use auth::Verifier;
 pub use config::{Clients, Config};
 pub use routes::router;
 pub use state::AppState;

@@ -121,7 +121,7 @@ fn made(
 }
 
 /// The movie with who created it.
-fn created(movie: Value, user: &Profile) -> Value {
+pub(crate) fn created(movie: Value, user: &Profile) -> Value {
     let user = Map::from_iter([
         ("id".to_owned(), Value::from(user.id.clone())),
         ("name".to_owned(), Value::from(user.name.clone())),
@@ -132,7 +132,7 @@ fn created(movie: Value, user: &Profile) -> Value {
 }
 
 /// A wire type as a JSON value.
-fn json(of: &impl serde::Serialize) -> Value {
+pub(crate) fn json(of: &impl serde::Serialize) -> Value {
     serde_json::to_value(of).expect("wire types are plain JSON")
 }
 

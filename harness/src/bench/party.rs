@@ -83,6 +83,31 @@ impl Party {
         resident.sum::<u64>() * procfs::page_size()
     }
 
+    /// Open descriptors and threads of its processes now; none for threads.
+    pub(crate) fn descriptors_and_threads(&self) -> (u64, u64) {
+        let Self::Processes(processes) = self else {
+            return (0, 0);
+        };
+        let of_process = |pid: &i32| {
+            let process = Process::new(*pid).ok()?;
+            let threads = u64::try_from(process.stat().ok()?.num_threads).ok()?;
+            Some((process.fd_count().ok()? as u64, threads))
+        };
+        let all = processes.members.iter().filter_map(of_process);
+        all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// Its processes; none for threads.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        match self {
+            Self::Processes(processes) => {
+                let members = processes.members.iter();
+                members.filter_map(|pid| Pid::from_raw(*pid)).collect()
+            }
+            Self::Threads(_) => Vec::new(),
+        }
+    }
+
     /// Context switches so far, voluntary and not, of the threads that live.
     pub(crate) fn context_switches(&self) -> u64 {
         let of_threads = |pid: i32| Some(Process::new(pid).ok()?.tasks().ok()?.flatten());

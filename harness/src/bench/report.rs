@@ -2,11 +2,11 @@
 //! made from `results.jsonl` alone, and can be made again at any time.
 
 mod axis;
-mod chart;
+pub(crate) mod chart;
 mod csv;
 mod facts;
-mod figure;
-mod html;
+pub(crate) mod figure;
+pub(crate) mod html;
 mod latency;
 mod markdown;
 mod summary;

@@ -81,6 +81,11 @@ impl Target {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Its host and port as its URL has them, and what every path begins with.
+    pub(crate) fn host_and_prefix(&self) -> (String, String) {
+        (self.host.clone(), self.prefix.clone())
+    }
 }
 
 /// The upstream's side: listens before the contender starts.

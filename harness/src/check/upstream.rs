@@ -320,7 +320,7 @@ fn honest() -> Behaviour {
 
 /// A listener whose queue is full, and the connections that fill it: the kernel drops what else
 /// comes (Linux, `listen(2)`).
-fn full_listener(address: SocketAddr) -> Result<(TcpListener, Vec<Socket>)> {
+pub(crate) fn full_listener(address: SocketAddr) -> Result<(TcpListener, Vec<Socket>)> {
     let new_socket = || Socket::new(Domain::for_address(address), Type::STREAM, None);
     let listener = new_socket()?;
     listener.set_reuse_address(true)?;

@@ -211,7 +211,7 @@ impl CheckOptions {
 }
 
 /// The variable, or its bench value if it is not set.
-fn secret(variable: &Variable) -> Result<String> {
+pub(super) fn secret(variable: &Variable) -> Result<String> {
     match env::var_os(variable.name) {
         None => Ok(bench_value(variable).to_owned()),
         Some(_) => Ok(Environment(|name: &str| env::var_os(name)).text(variable)?),

@@ -84,6 +84,14 @@ impl Process {
         Pid::from_child(&self.child)
     }
 
+    /// Sends a signal to its process group.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process_group(self.root(), signal).context("signalling the contender")
+    }
+
     /// Why it runs no more, if it does not.
     ///
     /// # Errors

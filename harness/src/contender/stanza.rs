@@ -79,6 +79,21 @@ pub(super) fn read_under(folder: &Path, path: &Path) -> Result<Vec<Contender>> {
     parse(&text, &folders).with_context(|| format!("in {}", path.display()))
 }
 
+/// The names of the contenders that a text of the form of `contenders.toml` lists; its paths are
+/// relative to this folder.
+///
+/// # Errors
+/// A stanza is not of its form: says which and why.
+pub fn contenders_of(text: &str, folder: &Path) -> Result<Vec<String>> {
+    let folders = Folders {
+        listed_in: folder.to_owned(),
+        relative_to: folder.to_owned(),
+    };
+    let contenders = parse(text, &folders)?;
+    let names = contenders.into_iter().map(|contender| contender.name);
+    Ok(names.collect())
+}
+
 /// Where a file is, and where its paths begin.
 struct Folders {
     listed_in: PathBuf,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bench;
+mod chaos;
 mod check;
 mod contract;
 mod crash;

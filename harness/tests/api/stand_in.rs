@@ -1,20 +1,29 @@
 //! Stand-ins for the two services: this test executable, started by a shell script that takes the
 //! service's place.
 
+use std::convert::Infallible;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serve::Server;
 use target_axum::{AppState, Config};
+use tower::ServiceExt;
 
 use crate::hollow;
 
 /// What the executable is to be: set by the scripts only.
 const STAND_IN: &str = "STAND_IN";
 
-/// The script for one of `upstream`, `target`, `never-ready`, `hollow` and `honest`.
+/// The script for one of `upstream`, `target`, `never-ready`, `hollow`, `honest`, `mixing-up`
+/// and `dying`.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
@@ -32,6 +41,8 @@ fn serves_what_a_service_does() {
     match &*role {
         "hollow" => return hollow::serve(&listener),
         "honest" => return serve_honestly(listener),
+        "mixing-up" => return serve_changed(listener, mix_up),
+        "dying" => return serve_changed(listener, die),
         _ => {}
     }
     for stream in listener.incoming() {
@@ -67,6 +78,48 @@ fn serve_honestly(listener: TcpListener) {
     server
         .run(listener, make_service, std::future::pending())
         .unwrap();
+}
+
+/// The real target, with this done to the body of every profile.
+fn serve_changed(listener: TcpListener, change: fn(Bytes) -> Bytes) {
+    let config = Config::read(|name| env::var_os(name)).unwrap();
+    let server = Server::new(NonZeroUsize::MIN);
+    let make_service = move |worker| {
+        let router = AppState::new(&config, worker).map(target_axum::router)?;
+        Ok(tower::service_fn(move |request: Request<Incoming>| {
+            let is_of_user = request.uri().path() == schema::routes::USERS_ME;
+            let answer = router.clone().oneshot(request.map(Body::new));
+            async move {
+                let answer = answer.await?;
+                if !is_of_user {
+                    return Ok(answer);
+                }
+                let (mut parts, body) = answer.into_parts();
+                parts.headers.remove("content-length");
+                let body = body.collect().await.unwrap().to_bytes();
+                Ok::<_, Infallible>(Response::from_parts(parts, Body::from(change(body))))
+            }
+        }))
+    };
+    server
+        .run(listener, make_service, std::future::pending())
+        .unwrap();
+}
+
+/// The body before this one.
+fn mix_up(body: Bytes) -> Bytes {
+    static LAST: Mutex<Bytes> = Mutex::new(Bytes::new());
+    let last = std::mem::replace(&mut *LAST.lock().unwrap(), body.clone());
+    if last.is_empty() { body } else { last }
+}
+
+/// Ends the process when it has served for a while.
+fn die(body: Bytes) -> Bytes {
+    static SERVED: AtomicUsize = AtomicUsize::new(0);
+    if SERVED.fetch_add(1, Ordering::Relaxed) == 60 {
+        std::process::exit(3);
+    }
+    body
 }
 
 /// The first of the target's neighbours that takes no connection.

@@ -132,6 +132,59 @@ fn a_service_that_fails_resets_its_connection_alone() {
 }
 
 #[test]
+fn who_is_connected_when_the_stop_signal_comes_is_answered() {
+    let server = start(server(2));
+    let mut connections: Vec<_> = (0..300)
+        .map(|_| {
+            let mut connection = Connection::open(server.address()).unwrap();
+            connection.send(GET).unwrap();
+            connection
+        })
+        .collect();
+    let stopping = thread::spawn(|| server.stop());
+    for connection in &mut connections {
+        assert_eq!(connection.answer().unwrap().status, 200);
+    }
+    drop(connections);
+    stopping.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_head_that_names_no_host_or_another_coding_never_reaches_the_service() {
+    let server = start(server(1));
+    for head in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut connection = Connection::open(server.address()).unwrap();
+        let answer = connection.ask(format!("{head}{GET}")).unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (400, ""), "{head}");
+        assert!(connection.closed().unwrap());
+    }
+    let mut old = Connection::open(server.address()).unwrap();
+    assert_eq!(old.ask("GET / HTTP/1.0\r\n\r\n").unwrap().status, 200);
+}
+
+#[test]
+fn a_client_that_never_reads_is_read_from_no_more() {
+    const MANY: usize = 64 * 1024 * 1024;
+    let server = start(server(1));
+    let mut greedy = Connection::open_within(server.address(), Duration::from_secs(1)).unwrap();
+    let requests = GET.repeat(1000);
+    let mut sent = 0;
+    while sent < MANY && greedy.send(&requests).is_ok() {
+        sent += requests.len();
+    }
+    assert!(
+        sent < MANY,
+        "all was read, and its answers are kept somewhere"
+    );
+    let mut other = Connection::open(server.address()).unwrap();
+    assert_eq!(other.ask(GET).unwrap().status, 200);
+}
+
+#[test]
 fn a_drain_ends_at_its_bound_whatever_is_in_flight() {
     let server = start(Server {
         drain_timeout: Duration::from_millis(300),

@@ -42,7 +42,7 @@ enum Kind {
 
 impl Expected {
     /// A body of this value.
-    pub(super) fn body(value: &Value) -> Self {
+    pub(crate) fn body(value: &Value) -> Self {
         Self {
             header: None,
             body: Part::of("", value),
@@ -50,7 +50,7 @@ impl Expected {
     }
 
     /// With this header, whatever its value.
-    pub(super) fn with_header(self, name: &'static str) -> Self {
+    pub(crate) fn with_header(self, name: &'static str) -> Self {
         Self {
             header: Some(name),
             ..self
@@ -58,7 +58,7 @@ impl Expected {
     }
 
     /// With a field `id` that is fresh for each answer.
-    pub(super) fn with_fresh_id(mut self) -> Self {
+    pub(crate) fn with_fresh_id(mut self) -> Self {
         if let Kind::Object(fields) = &mut self.body.kind {
             let part = Part {
                 wrong: "body: id".to_owned(),

@@ -3,10 +3,10 @@
 use super::super::statistics::Estimate;
 
 /// What stands where no figure is known.
-pub(super) const NONE: &str = "–";
+pub(crate) const NONE: &str = "–";
 
 /// With three significant digits: `6.71`, `12.3`, `147`, `4,120`.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         small if small < 0.9995 => 3,
@@ -18,23 +18,23 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// A whole number: `149,203`.
-pub(super) fn whole(value: f64) -> String {
+pub(crate) fn whole(value: f64) -> String {
     grouped(&format!("{value:.0}"))
 }
 
 /// A share of one: `85 %`, and `3.1 %` below ten.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let decimals = usize::from(share.abs() < 0.0995);
     format!("{:.decimals$} %", share * 100.0)
 }
 
 /// Memory: `14 MiB`.
-pub(super) fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", whole(bytes as f64 / f64::from(1 << 20)))
 }
 
 /// A latency in the unit that suits it: `45 µs`, `3.7 ms`, `1.2 s`.
-pub(super) fn latency(ms: f64) -> String {
+pub(crate) fn latency(ms: f64) -> String {
     match ms {
         _ if ms < 1.0 => format!("{:.0} µs", ms * 1000.0),
         _ if ms < 1000.0 => format!("{} ms", trimmed(ms)),
@@ -43,7 +43,7 @@ pub(super) fn latency(ms: f64) -> String {
 }
 
 /// A rate on an axis: `850`, `3.3k`, `48k`.
-pub(super) fn rate(per_sec: f64) -> String {
+pub(crate) fn rate(per_sec: f64) -> String {
     if per_sec < 1000.0 {
         whole(per_sec)
     } else {
@@ -52,18 +52,18 @@ pub(super) fn rate(per_sec: f64) -> String {
 }
 
 /// The interval of several attempts: `6.65 – 6.78`.
-pub(super) fn interval(estimate: &Estimate, figure: fn(f64) -> String) -> Option<String> {
+pub(crate) fn interval(estimate: &Estimate, figure: fn(f64) -> String) -> Option<String> {
     let ends = || format!("{} – {}", figure(estimate.low), figure(estimate.high));
     (estimate.count > 1).then(ends)
 }
 
 /// A figure that may be missing.
-pub(super) fn or_none<T>(value: Option<T>, figure: impl Fn(T) -> String) -> String {
+pub(crate) fn or_none<T>(value: Option<T>, figure: impl Fn(T) -> String) -> String {
     value.map_or_else(|| NONE.to_owned(), figure)
 }
 
 /// Words as a list: `a`, `a and b`, `a, b and c`.
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [one] => (*one).to_owned(),

@@ -14,7 +14,7 @@ use super::facts;
 use super::figure::{interval, percent, short, whole};
 use super::{chart, latency};
 
-const STYLE: &str = include_str!("html/page.css");
+pub(crate) const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/sort.js");
 
 /// The page.

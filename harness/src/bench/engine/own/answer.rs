@@ -7,22 +7,22 @@ use std::ops::Range;
 const HEADERS_MAX: usize = 64;
 
 /// What is said of bytes that are no answer.
-pub(super) const MALFORMED: &str = "malformed";
+pub(crate) const MALFORMED: &str = "malformed";
 
 /// A whole answer at the begin of a buffer.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Whether its content type is JSON, whatever its parameters.
-    pub(super) is_json: bool,
+    pub(crate) is_json: bool,
     /// Whether the header that was looked for is there.
-    pub(super) has_header: bool,
+    pub(crate) has_header: bool,
     /// Whether the server closes the connection after it.
-    pub(super) closes: bool,
+    pub(crate) closes: bool,
     /// Where the body is, chunks put together.
-    pub(super) body: Range<usize>,
+    pub(crate) body: Range<usize>,
     /// Where it ends.
-    pub(super) end: usize,
+    pub(crate) end: usize,
 }
 
 /// How the end of a body is told (RFC 9112, 6.3).
@@ -38,7 +38,7 @@ enum Framing {
 ///
 /// # Errors
 /// It is no answer.
-pub(super) fn parse(
+pub(crate) fn parse(
     buffer: &mut [u8],
     ended: bool,
     header: Option<&str>,

@@ -1,0 +1,103 @@
+//! What each fuzz target does with its bytes. The stable test `harness/tests/corpus.rs` does the
+//! same with every file of the corpus, so that what was found once is looked for in every run.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use schema::{NewMovie, Product, env, json};
+use target_axum::Verifier;
+
+/// A target: its name, which is that of its corpus, and what it does.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub(crate) const ALL: [Target; 6] = [
+    ("token", token),
+    ("movie", movie),
+    ("product", product),
+    ("environment", environment),
+    ("contenders", contenders),
+    ("results", results),
+];
+
+/// The bytes as an `Authorization` header, as a token, and as the claims of a token that is signed.
+pub(crate) fn token(data: &[u8]) {
+    let secret = "secret";
+    let verifier = Verifier::new(secret);
+    if let Ok(value) = HeaderValue::from_bytes(data) {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, value);
+        if let Some(token) = serve::bearer(&headers) {
+            let _ = verifier.verify(token);
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = verifier.verify(text);
+    }
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(data));
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    let signature = crypto::sign(signed.as_bytes(), &key, Algorithm::HS256);
+    let signature = signature.expect("an HMAC takes a key of any length");
+    if let Some(claims) = verifier.verify(&format!("{signed}.{signature}")) {
+        assert!(!claims.sub.is_empty() && !claims.name.is_empty());
+    }
+    let unsigned = verifier.verify(&format!("{signed}."));
+    assert!(unsigned.is_none(), "nobody signed it");
+}
+
+/// A body of `POST /movies`: what is taken is written and read again as the same.
+pub(crate) fn movie(data: &[u8]) {
+    if let Ok(movie) = json::from_slice::<NewMovie<'_>>(data) {
+        let text = serde_json::to_string(&movie).expect("wire types are plain JSON");
+        let again: NewMovie<'_> = json::from_slice(text.as_bytes()).expect("what we write we read");
+        assert_eq!(again, movie);
+    }
+}
+
+/// An answer of the upstream, likewise.
+pub(crate) fn product(data: &[u8]) {
+    if let Ok(product) = json::from_slice::<Product<'_>>(data) {
+        let text = serde_json::to_string(&product).expect("wire types are plain JSON");
+        let again: Product<'_> = json::from_slice(text.as_bytes()).expect("what we write we read");
+        assert_eq!(again, product);
+    }
+}
+
+/// Lines of `NAME=value` over the bench values: a refusal is one line.
+pub(crate) fn environment(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let lookup = |name: &str| {
+        let own = text.lines().filter_map(|line| line.split_once('='));
+        let own = own.into_iter().find(|(known, _)| *known == name);
+        match own {
+            Some((_, value)) => Some(value.into()),
+            None => env::bench_lookup(name),
+        }
+    };
+    let refused = [
+        target_axum::Config::read(lookup).err(),
+        upstream::Config::read(lookup).err(),
+    ];
+    for error in refused.into_iter().flatten() {
+        assert!(!error.to_string().contains('\n'));
+    }
+}
+
+/// A `contenders.toml`.
+pub(crate) fn contenders(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = harness::contenders_of(text, Path::new("/"));
+    }
+}
+
+/// A `results.jsonl`.
+pub(crate) fn results(data: &[u8]) {
+    if let Ok(results) = harness::bench::results::parse(data) {
+        assert!(results.whole_bytes <= data.len() as u64);
+    }
+}

@@ -1,0 +1,152 @@
+//! `harness chaos`: which contenders, which faults, and where the results go.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use glob::Pattern;
+use schema::env::{JWT_SECRET, UPSTREAM_API_KEY};
+
+use super::check::secret;
+use super::choice::Choice;
+use crate::chaos::fault::{Fault, all};
+use crate::chaos::report::{Book, Report, text};
+use crate::chaos::row::Row;
+use crate::chaos::{Options, There, run, run_there};
+use crate::check::{Secrets, Target};
+use crate::guide::{print, table};
+use crate::interrupt::Interrupt;
+use crate::raw::Connection;
+
+/// Time for a contender at a URL to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Options of `harness chaos`.
+#[derive(Args, Debug)]
+pub(super) struct ChaosOptions {
+    #[command(flatten)]
+    choice: Choice,
+    /// A contender that runs already
+    #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]
+    url: Option<String>,
+    /// Only the faults whose name fits, such as `postgres/*`
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = |text: &str| Pattern::new(text))]
+    faults: Vec<Pattern>,
+    /// Requests in a second, a quarter of them to each scenario
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    rate: u32,
+    /// Time that each fault lasts: by default longer than every deadline of the contract but the one
+    /// for a body
+    #[arg(long, default_value = "7s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Time from a fault's end until all must be well again
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    recovery: Duration,
+    /// Folder for chaos.json, chaos.md and chaos.html
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// List the faults and bring none about
+    #[arg(long)]
+    list: bool,
+    /// Command line that starts the contender instead; it listens on $PORT
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
+    command: Option<String>,
+    /// With --url: port for the harness's upstream, which the contender calls
+    #[arg(long, value_name = "PORT", requires = "url")]
+    upstream_port: Option<u16>,
+    /// With --upstream-port: address to listen on
+    #[arg(long, value_name = "ADDRESS", requires = "upstream_port", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    upstream_host: IpAddr,
+    /// With --url: the database that the contender reads; its table `users` is changed and locked
+    #[arg(long, value_name = "URL", requires = "url")]
+    database_url: Option<String>,
+}
+
+/// Runs the command; false if a contender broke under a fault.
+pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
+    let run_options = options.run_options()?;
+    if options.list {
+        let faults = run_options.faults.iter();
+        let rows = faults.map(|fault| [fault.slug.clone(), fault.what.to_owned()]);
+        print(table(["FAULT", "WHAT IS DONE"], rows));
+        return Ok(true);
+    }
+    let interrupt = Interrupt::by_signal()?;
+    let reports = match &options.url {
+        Some(url) => vec![options.at(url, &run_options, &interrupt)?],
+        None => {
+            let command = options.command.as_deref();
+            let mut contenders = options.choice.contenders(false, command)?;
+            contenders.retain(|contender| !options.choice.all || !contender.is_limit);
+            let shown = contenders.iter().map(|contender| {
+                run(contender, &run_options, &interrupt, &mut |fault, row| {
+                    say(&contender.name, fault, row);
+                })
+                .with_context(|| format!("chaos around {}", contender.name))
+            });
+            shown.collect::<Result<_>>()?
+        }
+    };
+    for report in &reports {
+        // A reader that has gone (`| head`) has seen enough.
+        let _ = std::io::Write::write_all(&mut anstream::stdout(), text(report).as_bytes());
+    }
+    let holds = reports.iter().all(Report::holds);
+    if let Some(folder) = &options.out {
+        write(folder, reports)?;
+    }
+    Ok(holds)
+}
+
+impl ChaosOptions {
+    fn run_options(&self) -> Result<Options> {
+        let mut faults = all();
+        let fits = |fault: &Fault| {
+            self.faults.is_empty() || self.faults.iter().any(|glob| glob.matches(&fault.slug))
+        };
+        faults.retain(fits);
+        ensure!(!faults.is_empty(), "no fault fits: see --list");
+        ensure!(!self.duration.is_zero(), "a fault lasts some time");
+        Ok(Options {
+            faults,
+            rate: f64::from(self.rate),
+            duration: self.duration,
+            recovery: self.recovery,
+        })
+    }
+
+    fn at(&self, url: &str, options: &Options, interrupt: &Interrupt) -> Result<Report> {
+        let there = There {
+            target: Target::at(url)?,
+            secrets: Secrets {
+                jwt_secret: secret(&JWT_SECRET)?,
+                api_key: secret(&UPSTREAM_API_KEY)?,
+            },
+            upstream: self.upstream_port.map(|port| (self.upstream_host, port)),
+            database_url: self.database_url.clone(),
+        };
+        Connection::open_within(there.target.address(), CONNECT_TIMEOUT)
+            .with_context(|| format!("no contender at {url}"))?;
+        run_there(url, there, options, interrupt, &mut |fault, row| {
+            say(url, fault, row);
+        })
+    }
+}
+
+fn write(folder: &Path, reports: Vec<Report>) -> Result<()> {
+    Book::of(reports).write(folder)?;
+    eprintln!("the report is in {}", folder.display());
+    Ok(())
+}
+
+/// A line of progress: what comes next, on a terminal; what came of it.
+pub(super) fn say(contender: &str, fault: &Fault, row: Option<&Row>) {
+    match row {
+        Some(row) => eprintln!("{contender}: {} {}", fault.slug, row.verdict.name()),
+        None if std::io::stderr().is_terminal() => eprint!("{contender}: {}…\r", fault.slug),
+        None => {}
+    }
+}

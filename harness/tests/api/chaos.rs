@@ -1,0 +1,330 @@
+//! `harness chaos` as its user meets it: who bears the faults holds, who does not breaks, and an
+//! interrupt leaves nothing behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::stand_in;
+use crate::suite::{Said, is_alive, said, wait_until};
+use crate::{hollow, suite};
+
+/// Contenders that are stand-ins, each of which writes its process id.
+struct Field {
+    folder: TempDir,
+}
+
+impl Field {
+    fn of(roles: &[&str]) -> Self {
+        let field = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let stanzas = roles.iter().map(|role| {
+            format!(
+                "[{role}]\nlanguage = \"Rust\"\nframework = \"none\"\n\
+                 command = '''echo $$ > '{}'; {}'''\n",
+                field.path(role).display(),
+                stand_in::script(role)
+            )
+        });
+        let stanzas: String = stanzas.collect();
+        fs::write(field.path("contenders.toml"), stanzas).unwrap();
+        field
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        command
+            .current_dir(self.folder.path())
+            .arg("chaos")
+            .args(arguments)
+            // A busy machine is no fault of the contender.
+            .args(["--rate=80", "--recovery=12s"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn chaos(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    /// The rows of the only contender's report.
+    fn rows(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("out/chaos.json")).unwrap();
+        let book: Value = serde_json::from_str(&text).unwrap();
+        book["contenders"][0]["rows"].as_array().unwrap().clone()
+    }
+
+    fn pid(&self, role: &str) -> Option<i32> {
+        fs::read_to_string(self.path(role))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+}
+
+fn row<'a>(rows: &'a [Value], fault: &str) -> &'a Value {
+    rows.iter().find(|row| row["fault"] == fault).unwrap()
+}
+
+#[test]
+fn the_list_names_every_fault_and_a_pattern_chooses_some() {
+    let field = Field::of(&[]);
+    let all = field.chaos(&["--list"]);
+    assert_eq!(all.code, Some(0), "{all:?}");
+    for slug in [
+        "none",
+        "postgres/black-hole",
+        "upstream/huge",
+        "clients/idle",
+        "process/rolling",
+    ] {
+        assert!(all.out.contains(slug), "{slug}");
+    }
+    let some = field
+        .chaos(&["--list", "--faults", "process/k*,clients/churn"])
+        .out;
+    let slugs = some
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next());
+    assert_eq!(
+        slugs.collect::<Vec<_>>(),
+        ["clients/churn", "process/killed"]
+    );
+    let none = field.chaos(&["honest", "--faults", "no/such"]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.err.contains("no fault fits"), "{none:?}");
+}
+
+#[test]
+fn the_target_holds_and_every_request_is_accounted_for() {
+    let field = Field::of(&["honest"]);
+    let faults = "none,postgres/terminated,postgres/reset,upstream/status-500,upstream/half-closed,\
+                  clients/churn,clients/never-read,process/descriptors,process/killed,process/stopped";
+    let said = field.chaos(&[
+        "honest",
+        "--duration=500ms",
+        "--out=out",
+        "--faults",
+        faults,
+    ]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("holds under 10 of 10 faults"),
+        "{}",
+        said.out
+    );
+    let rows = field.rows();
+    for row in &rows {
+        let count = |name: &str| row["counts"][name].as_u64().unwrap();
+        let parts = ["right", "contract_errors", "refused", "broken"].map(count);
+        assert_eq!(count("sent"), parts.iter().sum::<u64>(), "{row}");
+        assert!(
+            count("right") > 0 && row["held"]["rss_bytes"].as_u64().unwrap() > 0,
+            "{row}"
+        );
+    }
+    let kinds = &row(&rows, "upstream/status-500")["kinds"];
+    assert!(
+        kinds["catalog: 502 upstream unavailable"].as_u64().unwrap() > 0,
+        "{kinds}"
+    );
+    assert!(
+        row(&rows, "process/stopped")["silence_ms"]
+            .as_f64()
+            .unwrap()
+            >= 450.0
+    );
+    for name in ["chaos.md", "chaos.html"] {
+        let text = fs::read_to_string(field.path("out").join(name)).unwrap();
+        assert!(text.contains("process/descriptors"), "{name}");
+    }
+    assert!(!is_alive(field.pid("honest").unwrap()));
+}
+
+#[test]
+fn who_answers_an_empty_object_is_wrong_at_once() {
+    let field = Field::of(&[]);
+    let url = format!("http://{}", hollow::start());
+    let said = field.chaos(&[
+        "--url",
+        &url,
+        "--duration=300ms",
+        "--out=out",
+        "--faults",
+        "none,p*/stopped",
+    ]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let rows = field.rows();
+    let counts = &row(&rows, "none")["counts"];
+    assert_eq!(counts["wrong"], counts["sent"]);
+    for fault in ["postgres/stopped", "process/stopped"] {
+        assert_eq!(row(&rows, fault)["verdict"], "not-applicable");
+    }
+}
+
+#[test]
+fn who_gives_one_the_answer_of_another_is_caught() {
+    let field = Field::of(&["mixing-up"]);
+    let said = field.chaos(&[
+        "mixing-up",
+        "--duration=500ms",
+        "--out=out",
+        "--faults",
+        "none",
+    ]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let rows = field.rows();
+    let row = row(&rows, "none");
+    assert!(
+        row["kinds"]["users-me: wrong: body: id"].as_u64().unwrap() > 0,
+        "{row}"
+    );
+    assert!(
+        row["reasons"].to_string().contains("users-me: wrong"),
+        "{row}"
+    );
+}
+
+#[test]
+fn who_dies_is_told_and_the_next_fault_meets_another() {
+    let field = Field::of(&["dying"]);
+    let said = field.chaos(&[
+        "dying",
+        "--duration=1s",
+        "--out=out",
+        "--faults",
+        "none,clients/churn",
+    ]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let rows = field.rows();
+    assert_eq!(rows.len(), 2);
+    let reasons = rows.iter().map(|row| row["reasons"].to_string());
+    let reasons: String = reasons.collect();
+    assert!(reasons.contains("the contender has ended"), "{reasons}");
+    assert!(reasons.contains("no connection"), "{reasons}");
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_running_not_even_what_is_stopped() {
+    let field = Field::of(&["honest"]);
+    let arguments = ["honest", "--duration=30s", "--faults=process/stopped"];
+    let harness = field.command(&arguments).spawn().unwrap();
+    wait_until("the contender", || field.pid("honest").is_some());
+    let contender = field.pid("honest").unwrap();
+    wait_until("the contender is stopped", || is_stopped(contender));
+    let pid = i32::try_from(harness.id()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    let said = said(harness.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("interrupted"), "{said:?}");
+    suite::wait_until("the contender is gone", || !is_alive(contender));
+}
+
+/// Whether a process is stopped by a signal.
+fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().unwrap_or_default();
+    state.starts_with('T')
+}
+
+#[test]
+fn a_soak_of_seconds_has_slopes_and_nothing_wrong() {
+    let field = Field::of(&["honest"]);
+    let mut soak = Command::new(env!("CARGO_BIN_EXE_harness"));
+    let arguments = [
+        "soak",
+        "honest",
+        "--duration=14s",
+        "--rate=80",
+        "--recovery=12s",
+        "--json=soak.json",
+    ];
+    soak.current_dir(field.folder.path()).args(arguments);
+    let said = said(soak.output().unwrap());
+    assert!(said.out.contains("0 wrong"), "{said:?}");
+    let text = fs::read_to_string(field.path("soak.json")).unwrap();
+    let soak: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (
+            soak["wrong"].as_u64(),
+            soak["broken"].as_array().unwrap().len()
+        ),
+        (Some(0), 0),
+        "{soak}"
+    );
+    assert!(soak["postgres_restarts"].as_u64().unwrap() >= 1, "{soak}");
+    let figures = soak["slopes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slope| slope["figure"].clone());
+    let figures: Vec<_> = figures.collect();
+    assert_eq!(
+        figures,
+        ["memory, MiB", "descriptors", "threads", "p50, ms"]
+    );
+}
+
+#[test]
+fn the_page_on_reliability_names_faults_and_tests_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("docs/RELIABILITY.md")).unwrap();
+    let list = Field::of(&[]).chaos(&["--list"]).out;
+    let faults: Vec<_> = list
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut named = 0;
+    for row in rows {
+        let shown_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let words: Vec<_> = shown_by.split('`').skip(1).step_by(2).collect();
+        assert!(!words.is_empty(), "nothing shows {row}");
+        for word in words {
+            if word.starts_with("make ") {
+                let goal = word.replace("make ", "\n") + ":";
+                assert!(
+                    fs::read_to_string(root.join("Makefile"))
+                        .unwrap()
+                        .contains(&goal),
+                    "{word}"
+                );
+            } else if let Some(slugs) = word.strip_prefix("--faults ") {
+                for slug in slugs.split(',') {
+                    assert!(faults.contains(&slug), "there is no fault {slug}");
+                }
+            } else {
+                let (file, test) = word.split_once(": ").unwrap();
+                let text = fs::read_to_string(root.join(file)).unwrap();
+                assert!(
+                    text.contains(&format!("fn {test}(")),
+                    "{file} has no {test}"
+                );
+            }
+            named += 1;
+        }
+    }
+    assert!(named > 30, "{named}");
+    for fault in faults
+        .iter()
+        .filter(|fault| **fault != "none" && !fault.contains("delay"))
+    {
+        assert!(page.contains(fault), "{fault} is not on the page");
+    }
+}
