@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use schema::env;
 
 pub(crate) use checkout::Checkout;
@@ -22,7 +22,11 @@ const FOLDER: &str = "kit/api-benchmarks/checkout";
 /// What of the kit is lines of other files.
 const EDITS: &str = "kit/api-benchmarks/edits.toml";
 
-/// The folder of the contender in a checkout, and the crates that it is made of.
+/// The contenders that the one program is: the name of each, and its `CLIENTS`. Files whose path
+/// names a profile are one for each.
+const PROFILES: [(&str, &str); 2] = [("axum", "idiomatic"), ("axum-tuned", "tuned")];
+
+/// The folder of the contenders in a checkout, and the crates that it is made of.
 const CONTENDER: (&str, &[&str]) = ("services/axum", &["schema", "serve", "target-axum"]);
 
 /// The same of the upstream, which a checkout has already.
@@ -55,8 +59,7 @@ impl Kit {
     /// # Errors
     /// A file of the suite cannot be read, or Cargo cannot make a lockfile of fewer crates.
     pub(crate) fn of(suite: &Path) -> Result<Self> {
-        let mut kept = read(&suite.join(FOLDER))?;
-        fill_in(&mut kept)?;
+        let kept = filled_in(read(&suite.join(FOLDER))?)?;
         let mut upstream = Files::new();
         let mut contender = Files::new();
         for (path, content) in kept {
@@ -89,17 +92,24 @@ impl Kit {
     }
 }
 
-/// The values of the contract, where a file of ours names them between `@`.
-fn fill_in(files: &mut Files) -> Result<()> {
+/// The files with the values of the contract, where one names them between `@`, and with those of
+/// each profile.
+fn filled_in(files: Files) -> Result<Files> {
+    let mut filled = Files::new();
     for (path, content) in files {
-        let mut text = String::from_utf8(content.clone())
-            .with_context(|| format!("{} is no text", path.display()))?;
+        let (Some(path), Ok(mut text)) = (path.to_str(), String::from_utf8(content)) else {
+            bail!("{} is no text", path.display());
+        };
         for (name, value) in env::bench() {
             text = text.replace(&format!("@{name}@"), value);
         }
-        *content = text.into_bytes();
+        for (profile, clients) in PROFILES {
+            let of_profile = |text: &str| text.replace("@PROFILE@", profile);
+            let text = of_profile(&text).replace("@CLIENTS@", clients);
+            filled.insert(of_profile(path).into(), text.into_bytes());
+        }
     }
-    Ok(())
+    Ok(filled)
 }
 
 /// Every file below a folder, by its path in it.

@@ -64,7 +64,7 @@ pub(super) fn kit(options: &KitOptions) -> Result<()> {
         count(|change| change.after.is_none()),
     ));
     if !options.remove {
-        print("now, in there: task bench -- --frameworks \"axum gin\"");
+        print("now, in there: task bench -- --frameworks \"axum axum-tuned gin\"");
     }
     Ok(())
 }

@@ -123,13 +123,15 @@ impl Checkout {
 fn the_kit_brings_a_contender_once_and_removing_it_leaves_nothing_behind() {
     let checkout = Checkout::new();
     checkout.changed(&[]);
-    let name = "    \"axum\",\n]\nOTHER";
+    let name = "    \"axum\",\n    \"axum-tuned\",\n]\nOTHER";
     assert!(checkout.read("bench.py").contains(name));
     assert!(checkout.read("README.md").contains("\n| axum | "));
     assert!(!checkout.status().contains(UPSTREAM));
+    let tuned = checkout.read("compose.axum-tuned.yml");
+    assert!(tuned.contains("CLIENTS: tuned") && tuned.contains("FRAMEWORK: axum-tuned"));
     let compose = checkout.read("compose.axum.yml");
+    assert!(compose.contains("CLIENTS: idiomatic") && !compose.contains('@'));
     for (name, value) in env::bench() {
-        assert!(!compose.contains(&format!("@{name}@")), "{name}");
         let is_named = compose.contains(&format!("{name}: "));
         assert!(!is_named || compose.contains(value), "{name}");
     }
