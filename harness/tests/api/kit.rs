@@ -268,6 +268,8 @@ fn build(folder: &Path, binary: &str) -> PathBuf {
         ])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &target)
+        // Logging in to Postgres hashes thousands of times.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "false");
     let said = said(cargo.output().unwrap());
     assert_eq!((said.code, &*said.err), (Some(0), ""), "{binary}");
@@ -290,7 +292,7 @@ fn what_the_kit_brings_builds_alone_and_does_what_the_workspace_s_does() {
         "check",
         "kit",
         "--level",
-        "strict",
+        "work",
         "--contenders",
         list.to_str().unwrap(),
     ];

@@ -22,9 +22,10 @@ fn assert_refused(command: &mut Command, name: &str) {
 }
 
 #[test]
-fn every_variable_of_the_target_but_the_secret_is_asked_for() {
+fn every_variable_of_the_target_but_the_secret_and_the_clients_is_asked_for() {
+    let not_read = [env::JWT_SECRET, env::CLIENTS];
     let read = env::ALL.iter().filter(|variable| {
-        variable.read_by.contains(&Service::Target) && **variable != env::JWT_SECRET
+        variable.read_by.contains(&Service::Target) && !not_read.contains(variable)
     });
     for variable in read {
         if variable.default.is_none() {
