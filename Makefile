@@ -62,7 +62,7 @@ kit: checkout build ## Make our target a contender of a checkout of the public h
 
 cost: build ## Count what a request costs, and hold it against docs/PERFORMANCE.md; UPDATE_COST=1 writes it there
 	@command -v valgrind >/dev/null || { echo 'make: valgrind is missing: install it, for example `apt install valgrind`' >&2; exit 2; }
-	@cargo test --package target-axum --test cost --locked -- --include-ignored --nocapture
+	@cargo test --workspace --test cost --locked -- --include-ignored --nocapture
 
 profile: build ## Draw a flame graph of our target: SCENARIO=movies, CLIENTS=tuned
 	@acceptance/profile $(or $(SCENARIO),movies) $(or $(CLIENTS),tuned)

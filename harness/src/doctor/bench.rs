@@ -1,5 +1,6 @@
 //! What a measurement needs, and what makes one worth less.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -22,8 +23,11 @@ const WATCHED: Duration = Duration::from_secs(1);
 /// room for a sweep with many more.
 const FILES: u64 = 4096;
 
+/// Room for tracked connections: the tests of this suite alone have filled 256 Ki.
+const TRACKED: u64 = 512 * 1024;
+
 pub(super) fn findings() -> Vec<Finding> {
-    let mut findings = vec![processors(), governor(), files(), quiet()];
+    let mut findings = vec![processors(), governor(), files(), tracked(), quiet()];
     findings.extend([engine(&K6), engine(&Wrk)]);
     findings
 }
@@ -97,6 +101,33 @@ fn files() -> Finding {
     }
 }
 
+/// Connections that the kernel keeps a record of, those of 127.0.0.1 too, where rules of Docker or a
+/// firewall ask for it.
+fn tracked() -> Finding {
+    let number = |name: &str| -> Option<u64> {
+        let path = format!("/proc/sys/net/netfilter/nf_conntrack_{name}");
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    };
+    let (state, says) = room(number("count").zip(number("max")));
+    Finding::new(Way::Bench, "tracked connections", state, says)
+}
+
+/// Whether there is room for more, of how many there are and may be. A check or a measurement leaves
+/// tens of thousands behind, each for two minutes.
+fn room(tracked: Option<(u64, u64)>) -> (State, String) {
+    match tracked {
+        Some((count, max)) if max < TRACKED || count > max / 2 => (
+            State::Note,
+            format!(
+                "{count} of at most {max}: when they are full the kernel drops new connections without a \
+                 word; raise it, `sysctl net.netfilter.nf_conntrack_max=1048576` as root"
+            ),
+        ),
+        Some((count, max)) => (State::Ok, format!("{count} of at most {max}")),
+        None => (State::Ok, "none".to_owned()),
+    }
+}
+
 /// What runs here now, and what the hypervisor takes.
 fn quiet() -> Finding {
     let what = "quiet";
@@ -131,5 +162,19 @@ fn quiet() -> Finding {
             State::Note,
             format!("{says}: measure on a machine without such neighbours"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_tracked_with_room_for_more_or_it_is_noted() {
+        assert_eq!(room(None), (State::Ok, "none".to_owned()));
+        let of_million = |count| room(Some((count, 1 << 20))).0;
+        assert_eq!(of_million(4), State::Ok);
+        assert_eq!(of_million(600_000), State::Note);
+        assert_eq!(room(Some((4, 262_144))).0, State::Note);
     }
 }
