@@ -34,12 +34,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 # glibc and libgcc, no shell: the health checks are the binaries themselves.
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
 USER 65532:65532
-# A release says them; of a build by hand, nobody knows.
-ARG SOURCE="" VERSION="" REVISION=""
-LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0" \
-    org.opencontainers.image.source="${SOURCE}" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}"
+# Source, version and revision are the release's to say: it adds their labels.
+LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
 FROM runtime AS harness
 COPY --from=build-harness /out/harness /harness

@@ -16,6 +16,7 @@ pub(crate) mod report;
 pub(crate) mod row;
 mod soak;
 mod stage;
+mod window;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -31,9 +32,10 @@ use self::load::Load;
 use self::proxy::Proxy;
 use self::question::Questions;
 use self::report::Report;
-use self::row::{Row, Window};
+use self::row::Row;
 use self::soak::{Soak, soak};
-use self::stage::{Parts, Process, Stage};
+use self::stage::{Process, Scene, Stage};
+use self::window::{Window, latencies, quantile};
 use crate::check::database::Database;
 use crate::check::upstream::RecordingUpstream;
 use crate::check::{Secrets, Target, random};
@@ -148,7 +150,7 @@ fn on_stage<T>(
     let questions = Questions::new(address.to_string(), String::new(), secrets, users);
     let questions = Arc::new(questions);
     let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
-    let mut stage = Stage::new(Parts {
+    let mut stage = Stage::new(Scene {
         load,
         questions,
         aside: &aside,
@@ -209,7 +211,7 @@ pub(crate) fn run_there(
     let questions = Arc::new(Questions::new(host, prefix, secrets, users));
     let room = room();
     let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
-    let mut stage = Stage::new(Parts {
+    let mut stage = Stage::new(Scene {
         load,
         questions,
         aside: &aside,
@@ -271,9 +273,8 @@ fn usual(stage: &mut Stage<'_>) -> Result<(Instant, Duration)> {
     stage.finish(warm)?;
     drop(stage.take(warm));
     stage.pause(WARMUP)?;
-    let usual = stage.latencies();
-    let usual = usual.get(usual.len().saturating_sub(1) * 99 / 100);
-    let prompt = PROMPT.max(usual.copied().unwrap_or_default() * 10);
+    let usual = quantile(&latencies(stage.records()), 0.99);
+    let prompt = PROMPT.max(Duration::from_secs_f64(usual * 10.0 / 1e3));
     Ok((warm, prompt))
 }
 
@@ -285,8 +286,8 @@ fn one(
     options: &Options,
     prompt: Duration,
 ) -> Result<Row> {
-    let unsent = stage.load.unsent();
-    let told = inject(stage, fault.kind)?;
+    let unsent = stage.scene.load.unsent();
+    let notes = inject(stage, fault.kind)?;
     let end = Instant::now();
     stage.recover(end, prompt)?;
     let until = Instant::now();
@@ -299,8 +300,8 @@ fn one(
         prompt,
     };
     let records = stage.take(until);
-    let mut row = Row::of(fault, window, &records, stage.load.unsent() - unsent);
-    row.notes = told.notes;
+    let mut row = Row::of(fault, window, &records, stage.scene.load.unsent() - unsent);
+    row.notes = notes;
     row.held = stage.census.as_mut().map(census::Census::take);
     if row.counts.unsent > 0 {
         row.notes.push(format!(
@@ -318,16 +319,16 @@ fn one(
 impl Stage<'_> {
     fn has(&self, need: Need) -> bool {
         match need {
-            Need::Process => self.contender.is_some(),
-            Need::Upstream => self.upstream.is_some(),
-            Need::Database => self.database.is_some(),
-            Need::DatabaseServer => self.postgres_proxy.is_some(),
+            Need::Process => self.scene.contender.is_some(),
+            Need::Upstream => self.scene.upstream.is_some(),
+            Need::Database => self.scene.database.is_some(),
+            Need::DatabaseServer => self.scene.postgres_proxy.is_some(),
         }
     }
 
     /// Why this contender cannot be shown a fault, beside what it needs.
     fn cannot(&self, kind: Kind) -> Option<&'static str> {
-        let process = self.contender.as_ref()?;
+        let process = self.scene.contender.as_ref()?;
         let has_own_port = process.contender.own_port(false).ok().flatten().is_some();
         (kind == Kind::Rolling && has_own_port)
             .then_some("the contender listens on a port of its own: there can be no second one")

@@ -12,12 +12,13 @@ mod prepare;
 mod report;
 mod score;
 mod soak;
+mod there;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use schema::env::{EXIT_COULD_NOT_RUN, POSTGRES_PORT, TARGET_PORT, UPSTREAM_PORT};
+use schema::env::{EXIT_COULD_NOT_RUN, JWT_SECRET, POSTGRES_PORT, TARGET_PORT, UPSTREAM_PORT};
 use schema::{Claims, fixtures};
 
 use crate::guide::{Guide, print};
@@ -247,7 +248,7 @@ fn print_contract(part: Option<Part>) {
 }
 
 fn print_token(options: TokenOptions) -> Result<()> {
-    let secret = k6::secret()?;
+    let secret = there::secret(&JWT_SECRET)?;
     let Claims { sub, name, iat, .. } = fixtures::claims();
     let claims = Claims {
         sub: options.sub.unwrap_or(sub),

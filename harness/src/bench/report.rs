@@ -2,13 +2,13 @@
 //! made from `results.jsonl` alone, and can be made again at any time.
 
 mod axis;
-pub(crate) mod chart;
+mod chart;
 mod csv;
 mod facts;
 pub(crate) mod figure;
 pub(crate) mod html;
 mod latency;
-mod markdown;
+pub(crate) mod markdown;
 mod summary;
 
 use std::fs;

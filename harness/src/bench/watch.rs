@@ -24,8 +24,6 @@ pub enum Generator {
     Process(Pid),
     /// Threads of this process, alive until the measured time has ended.
     Threads(Vec<Pid>),
-    /// None: nothing is measured in truth.
-    Nobody,
 }
 
 /// Who takes part beside the engine, and on which processors.
@@ -96,7 +94,6 @@ impl<'a> Watch<'a> {
             *engine = match generator {
                 Generator::Process(pid) => Party::of_process(pid),
                 Generator::Threads(threads) => Party::of_threads(&threads),
-                Generator::Nobody => Party::of_threads(&[]),
             };
         }
         self.edge();

@@ -33,32 +33,18 @@ const FEW: u64 = 4;
 /// A stopped process stays so for no longer: its clients do not wait for ever.
 const STOPPED_MAX: Duration = Duration::from_secs(8);
 
-/// What a fault left to say.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    pub(super) notes: Vec<String>,
-}
-
-impl Told {
-    fn note(note: impl Into<String>) -> Self {
-        Self {
-            notes: vec![note.into()],
-        }
-    }
-}
-
-/// Brings a fault about, holds it, and ends it.
+/// Brings a fault about, holds it, and ends it; what is to be said of it.
 ///
 /// # Errors
 /// The process was asked to end, or the harness's own side broke.
-pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Told> {
+pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Vec<String>> {
     match kind {
         Kind::Nothing => stage.hold()?,
         Kind::PostgresStopped => postgres_stopped(stage, true)?,
         Kind::PostgresRestarted => postgres_stopped(stage, false)?,
         Kind::PostgresCut => {
-            let database = stage.database.context("no database")?;
-            let end = Instant::now() + stage.duration;
+            let database = stage.scene.database.context("no database")?;
+            let end = Instant::now() + stage.scene.duration;
             while Instant::now() < end {
                 database.cut()?;
                 let left = end.saturating_duration_since(Instant::now());
@@ -66,12 +52,12 @@ pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Told> {
             }
         }
         Kind::PostgresLocked => {
-            let lock = stage.database.context("no database")?.lock()?;
+            let lock = stage.scene.database.context("no database")?.lock()?;
             stage.hold()?;
             drop(lock);
         }
         Kind::PostgresPort(mode) => {
-            let proxy = stage.postgres_proxy;
+            let proxy = stage.scene.postgres_proxy;
             stage.set(proxy, mode)?;
             stage.hold()?;
             stage.set(proxy, Mode::Pass)?;
@@ -79,47 +65,51 @@ pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Told> {
         Kind::UpstreamStopped => upstream_stopped(stage, true)?,
         Kind::UpstreamRestarted => upstream_stopped(stage, false)?,
         Kind::UpstreamPort(mode) => {
-            let proxy = stage.upstream_proxy;
+            let proxy = stage.scene.upstream_proxy;
             stage.set(proxy, mode)?;
             stage.hold()?;
             stage.set(proxy, Mode::Pass)?;
         }
         Kind::Upstream(fault) => upstream_fault(stage, fault)?,
         Kind::Churn => {
-            stage.load.set_churn(true);
+            stage.scene.load.set_churn(true);
             stage.hold()?;
-            stage.load.set_churn(false);
+            stage.scene.load.set_churn(false);
         }
         Kind::Clients(crowd) => {
-            let address = stage.load.address();
-            let (aside, questions) = (stage.aside, &stage.questions);
-            let present = Present::gather(crowd, stage.room, aside, address, questions);
+            let address = stage.scene.load.address();
+            let (aside, questions) = (stage.scene.aside, &stage.scene.questions);
+            let present = Present::gather(crowd, stage.scene.room, aside, address, questions);
             stage.hold()?;
-            return Ok(Told::note(present.note()));
+            return Ok(vec![present.note()]);
         }
         Kind::Descriptors => return descriptors(stage),
         Kind::Terminated => return terminated(stage),
         Kind::Rolling => return rolling(stage),
         Kind::Killed => {
-            let process = stage.contender.as_mut().context("no process")?;
+            let process = stage.scene.contender.as_mut().context("no process")?;
             process.signal(Signal::KILL)?;
             process.running = None;
             start_again(stage)?;
         }
         Kind::Stopped => {
-            let running = stage.contender.as_ref().and_then(|it| it.running.as_ref());
+            let running = stage
+                .scene
+                .contender
+                .as_ref()
+                .and_then(|it| it.running.as_ref());
             let root = running.context("no process")?.root()?;
             let stopped = SignalStopped::stop(root)?;
-            stage.pause(stage.duration.min(STOPPED_MAX))?;
+            stage.pause(stage.scene.duration.min(STOPPED_MAX))?;
             drop(stopped);
         }
     }
-    Ok(Told::default())
+    Ok(Vec::new())
 }
 
 fn postgres_stopped(stage: &mut Stage<'_>, holds: bool) -> Result<()> {
-    let database = stage.database.context("no database")?;
-    let proxy = stage.postgres_proxy;
+    let database = stage.scene.database.context("no database")?;
+    let proxy = stage.scene.postgres_proxy;
     stage.set(proxy, Mode::Refuse)?;
     database.while_stopped(|| match holds {
         true => stage.hold(),
@@ -129,8 +119,8 @@ fn postgres_stopped(stage: &mut Stage<'_>, holds: bool) -> Result<()> {
 }
 
 fn upstream_stopped(stage: &mut Stage<'_>, holds: bool) -> Result<()> {
-    let upstream = stage.upstream.context("no upstream")?;
-    let proxy = stage.upstream_proxy;
+    let upstream = stage.scene.upstream.context("no upstream")?;
+    let proxy = stage.scene.upstream_proxy;
     // Nothing else is served until it is back.
     stage.behave(Behaviour::Fault(UpstreamFault::Reset));
     stage.set(proxy, Mode::Refuse)?;
@@ -149,7 +139,7 @@ fn upstream_fault(stage: &mut Stage<'_>, fault: UpstreamFault) -> Result<()> {
     stage.serve_products();
     if let UpstreamFault::Hang | UpstreamFault::Trickle = fault {
         // A call that hangs does so until its connection ends.
-        let proxy = stage.upstream_proxy;
+        let proxy = stage.scene.upstream_proxy;
         stage.set(proxy, Mode::Reset)?;
         stage.pause(BREAK)?;
         stage.set(proxy, Mode::Pass)?;
@@ -157,51 +147,55 @@ fn upstream_fault(stage: &mut Stage<'_>, fault: UpstreamFault) -> Result<()> {
     Ok(())
 }
 
-fn descriptors(stage: &mut Stage<'_>) -> Result<Told> {
-    stage.load.set_churn(true);
+fn descriptors(stage: &mut Stage<'_>) -> Result<Vec<String>> {
+    stage.scene.load.set_churn(true);
     stage.pause(CLOSE)?;
     let processes = stage.census.as_mut().context("no process")?.processes();
     let limited: Vec<_> = processes.into_iter().filter_map(Limited::few).collect();
     stage.hold()?;
     let count = limited.len();
     drop(limited);
-    stage.load.set_churn(false);
-    Ok(Told::note(format!("{count} processes were limited")))
+    stage.scene.load.set_churn(false);
+    Ok(vec![format!("{count} processes were limited")])
 }
 
-fn terminated(stage: &mut Stage<'_>) -> Result<Told> {
-    let process = stage.contender.as_mut().context("no process")?;
+fn terminated(stage: &mut Stage<'_>) -> Result<Vec<String>> {
+    let process = stage.scene.contender.as_mut().context("no process")?;
     process.signal(Signal::TERM)?;
     let note = wait_for_the_end(stage)?;
     start_again(stage)?;
-    Ok(Told::note(note))
+    Ok(vec![note])
 }
 
 /// Twice: the second takes over and the first is started again, then the first takes over.
-fn rolling(stage: &mut Stage<'_>) -> Result<Told> {
-    let process = stage.contender.as_ref().context("no process")?;
+fn rolling(stage: &mut Stage<'_>) -> Result<Vec<String>> {
+    let process = stage.scene.contender.as_ref().context("no process")?;
     let (contender, surroundings) = (process.contender, process.surroundings);
-    let first = stage.load.address();
+    let first = stage.scene.load.address();
     let port = lasting_port()?;
-    let second = contender.start_on(port, false, surroundings, stage.interrupt)?;
-    stage.load.go_to(second.address);
-    let process = stage.contender.as_mut().context("no process")?;
+    let second = contender.start_on(port, false, surroundings, stage.scene.interrupt)?;
+    stage.scene.load.go_to(second.address);
+    let process = stage.scene.contender.as_mut().context("no process")?;
     process.signal(Signal::TERM)?;
     let mut notes = vec![wait_for_the_end(stage)?];
     start_again(stage)?;
-    stage.load.go_to(first);
+    stage.scene.load.go_to(first);
     second.signal(Signal::TERM)?;
     notes.push(ended_within(stage, |_| Ok(second.must_run().is_err()))?);
     drop(second);
-    Ok(Told { notes })
+    Ok(notes)
 }
 
 fn wait_for_the_end(stage: &mut Stage<'_>) -> Result<String> {
     let note = ended_within(stage, |stage| {
-        let running = stage.contender.as_ref().and_then(|it| it.running.as_ref());
+        let running = stage
+            .scene
+            .contender
+            .as_ref()
+            .and_then(|it| it.running.as_ref());
         Ok(running.is_none_or(|running| running.must_run().is_err()))
     })?;
-    if let Some(process) = &mut stage.contender {
+    if let Some(process) = &mut stage.scene.contender {
         process.running = None;
     }
     Ok(note)
@@ -221,9 +215,9 @@ fn ended_within(
 /// Starts the contender where it was.
 fn start_again(stage: &mut Stage<'_>) -> Result<()> {
     let port = stage.home.port();
-    let process = stage.contender.as_mut().context("no process")?;
+    let process = stage.scene.contender.as_mut().context("no process")?;
     let (contender, surroundings) = (process.contender, process.surroundings);
-    let running = contender.start_on(port, false, surroundings, stage.interrupt)?;
+    let running = contender.start_on(port, false, surroundings, stage.scene.interrupt)?;
     if let Some(census) = &mut stage.census {
         census.move_to(running.root()?);
     }
@@ -234,7 +228,7 @@ fn start_again(stage: &mut Stage<'_>) -> Result<()> {
 impl Stage<'_> {
     /// How the contender ended, if it did and should not have.
     pub(super) fn died(&self) -> Option<String> {
-        let running = self.contender.as_ref()?.running.as_ref()?;
+        let running = self.scene.contender.as_ref()?.running.as_ref()?;
         let ended = running.must_run().err()?;
         Some(format!("{ended:#}"))
     }
@@ -244,7 +238,7 @@ impl Stage<'_> {
     /// # Errors
     /// It does not start.
     pub(super) fn revive(&mut self) -> Result<()> {
-        if let Some(process) = &mut self.contender {
+        if let Some(process) = &mut self.scene.contender {
             process.running = None;
         }
         start_again(self)

@@ -127,30 +127,22 @@ async fn accept(
     let mut hole = None;
     loop {
         let now = *mode.borrow_and_update();
+        // The address is given back by one before the other takes it.
         match now {
             Mode::Refuse => (listener, hole) = (None, None),
             Mode::BlackHole => {
                 listener = None;
-                if hole.is_none() {
-                    hole = full_listener(address).ok();
-                    if hole.is_none() {
-                        sleep(LISTEN_PAUSE).await;
-                        mode.mark_changed();
-                        continue;
-                    }
-                }
+                hole = hole.or_else(|| full_listener(address).ok());
             }
             _ => {
                 hole = None;
-                if listener.is_none() {
-                    listener = listen(address).ok();
-                    if listener.is_none() {
-                        sleep(LISTEN_PAUSE).await;
-                        mode.mark_changed();
-                        continue;
-                    }
-                }
+                listener = listener.or_else(|| listen(address).ok());
             }
+        }
+        if listener.is_none() && hole.is_none() && now != Mode::Refuse {
+            sleep(LISTEN_PAUSE).await;
+            mode.mark_changed();
+            continue;
         }
         tell.send_replace(now);
         select! {

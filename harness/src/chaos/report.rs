@@ -154,7 +154,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::census::Held;
-    use super::super::row::{Counts, Timeline};
+    use super::super::row::Counts;
+    use super::super::window::Timeline;
     use super::*;
 
     fn row(fault: &str, verdict: Verdict, reasons: &[&str]) -> Row {

@@ -1,17 +1,13 @@
 //! What came of a fault: counts, times, and the verdict that follows from the contract.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use super::census::Held;
 use super::fault::{Allows, Fault};
 use super::load::Record;
 use super::question::Outcome;
-
-/// Length of a slice of the timeline.
-const SLICE: Duration = Duration::from_millis(100);
+use super::window::{Timeline, Window, latencies, millis, quantile};
 
 /// Reasons and kinds of failures that are kept of a fault.
 const KINDS_MAX: usize = 20;
@@ -91,31 +87,6 @@ pub(crate) struct Counts {
     pub(crate) unsent: u64,
 }
 
-/// Answers in slices of time, by when the requests were due.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Timeline {
-    pub(crate) slice_ms: u64,
-    /// Slice in which the cause ended.
-    pub(crate) end: usize,
-    pub(crate) right: Vec<u32>,
-    pub(crate) contract_errors: Vec<u32>,
-    pub(crate) failed: Vec<u32>,
-}
-
-/// The time of a fault.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    pub(super) begin: Instant,
-    /// When its cause had ended.
-    pub(super) end: Instant,
-    /// Until when requests were watched.
-    pub(super) until: Instant,
-    /// Time from its end until all is right again at the latest.
-    pub(super) recovery: Duration,
-    /// Latency of an answer that is prompt.
-    pub(super) prompt: Duration,
-}
-
 impl Row {
     /// Of a fault that cannot be brought about.
     pub(super) fn not_applicable(fault: &Fault, why: &str) -> Self {
@@ -131,7 +102,7 @@ impl Row {
         let mut row = Self::empty(fault);
         row.counts.unsent = unsent;
         row.lasted_ms = millis(window.end - window.begin);
-        row.timeline = timeline(window, records);
+        row.timeline = window.timeline(records);
         let mut not_allowed = BTreeMap::new();
         for record in records {
             row.count(record);
@@ -142,15 +113,10 @@ impl Row {
                 count(&mut row.kinds, kind);
             }
         }
-        let mut latencies: Vec<_> = records
-            .iter()
-            .filter(|record| record.outcome == Outcome::Right)
-            .map(|record| millis(record.ended.saturating_duration_since(record.due)))
-            .collect();
-        latencies.sort_by(f64::total_cmp);
+        let latencies = latencies(records);
         (row.p50_ms, row.p99_ms) = (quantile(&latencies, 0.5), quantile(&latencies, 0.99));
-        row.silence_ms = millis(silence(window, records));
-        row.recovery_ms = recovery(window, records).map(millis);
+        row.silence_ms = millis(window.silence(records));
+        row.recovery_ms = window.recovery(records).map(millis);
         let reasons = not_allowed.into_iter().take(KINDS_MAX);
         row.reasons = reasons
             .map(|(kind, count): (String, u64)| format!("{count} × {kind}"))
@@ -258,82 +224,10 @@ fn is_allowed(allows: Allows, window: Window, record: &Record) -> bool {
     }
 }
 
-/// Whether it is as in quiet times.
-pub(super) fn is_well(record: &Record, prompt: Duration) -> bool {
-    record.outcome == Outcome::Right && record.ended <= record.due + prompt
-}
-
-/// From the cause's end to the last request after it that did not fare well; none if that is too
-/// near the end of the watch.
-fn recovery(window: Window, records: &[Record]) -> Option<Duration> {
-    let unwell = records
-        .iter()
-        .filter(|record| record.due >= window.end && !is_well(record, window.prompt));
-    let last = unwell.map(|record| record.due).max();
-    let Some(last) = last else {
-        return Some(Duration::ZERO);
-    };
-    // Somebody must have been answered well after it.
-    let after = records.iter().any(|record| record.due > last);
-    after.then(|| last - window.end)
-}
-
-fn silence(window: Window, records: &[Record]) -> Duration {
-    let is_answer = |outcome: &Outcome| {
-        !matches!(
-            outcome,
-            Outcome::Refused | Outcome::Broken | Outcome::Silent
-        )
-    };
-    let mut times: Vec<_> = records
-        .iter()
-        .filter(|record| is_answer(&record.outcome) && record.ended < window.until)
-        .map(|record| record.ended)
-        .chain([window.begin, window.until])
-        .collect();
-    times.sort();
-    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
-    gaps.max().unwrap_or_default()
-}
-
-fn timeline(window: Window, records: &[Record]) -> Timeline {
-    let slice = |at: Instant| {
-        let time = at.saturating_duration_since(window.begin);
-        usize::try_from(time.as_millis() / SLICE.as_millis()).unwrap_or(usize::MAX)
-    };
-    let slices = slice(window.until) + 1;
-    let mut timeline = Timeline {
-        slice_ms: u64::try_from(SLICE.as_millis()).unwrap_or(u64::MAX),
-        end: slice(window.end),
-        right: vec![0; slices],
-        contract_errors: vec![0; slices],
-        failed: vec![0; slices],
-    };
-    for record in records {
-        let of_kind = match record.outcome {
-            Outcome::Right => &mut timeline.right,
-            Outcome::Error(_) => &mut timeline.contract_errors,
-            _ => &mut timeline.failed,
-        };
-        if let Some(count) = of_kind.get_mut(slice(record.due)) {
-            *count += 1;
-        }
-    }
-    timeline
-}
-
-/// Of sorted values; 0 of none.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let index = (sorted.len() as f64 * share).ceil() as usize;
-    sorted.get(index.saturating_sub(1)).copied().unwrap_or(0.0)
-}
-
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e4).round() / 10.0
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use schema::ErrorCode;
 
     use super::super::fault::all;
@@ -429,12 +323,5 @@ mod tests {
         assert_eq!(slow.verdict, Verdict::Breaks);
         let ended = row("postgres/stopped", &[unavailable(2950)]);
         assert_eq!((ended.recovery_ms, ended.verdict), (None, Verdict::Breaks));
-    }
-
-    #[test]
-    fn a_quantile_is_a_value_that_came() {
-        assert_eq!(quantile(&[], 0.5), 0.0);
-        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), 2.0);
-        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.99), 4.0);
     }
 }

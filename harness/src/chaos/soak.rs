@@ -154,14 +154,14 @@ pub(super) fn soak(
             break;
         }
         let until = Instant::now() + period;
-        stage.duration = FAULT;
+        stage.scene.duration = FAULT;
         progress(fault, None);
         let row = one(stage, fault, &mut begin, options, prompt)?;
         progress(fault, Some(&row));
         soak.faults += 1;
         soak.postgres_restarts += usize::from(fault.kind == Kind::PostgresRestarted);
         soak.take(row);
-        stage.duration = until.saturating_duration_since(Instant::now()).max(FAULT);
+        stage.scene.duration = until.saturating_duration_since(Instant::now()).max(FAULT);
         let row = one(stage, &quiet, &mut begin, options, prompt)?;
         let held = stage.census.as_mut().map(super::census::Census::held);
         soak.samples.push(Sample {

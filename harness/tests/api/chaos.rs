@@ -2,60 +2,25 @@
 //! interrupt leaves nothing behind.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::stand_in;
+use crate::field::Field;
 use crate::suite::{Said, is_alive, said, wait_until};
 use crate::{hollow, suite};
 
-/// Contenders that are stand-ins, each of which writes its process id.
-struct Field {
-    folder: TempDir,
-}
-
 impl Field {
-    fn of(roles: &[&str]) -> Self {
-        let field = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        let stanzas = roles.iter().map(|role| {
-            format!(
-                "[{role}]\nlanguage = \"Rust\"\nframework = \"none\"\n\
-                 command = '''echo $$ > '{}'; {}'''\n",
-                field.path(role).display(),
-                stand_in::script(role)
-            )
-        });
-        let stanzas: String = stanzas.collect();
-        fs::write(field.path("contenders.toml"), stanzas).unwrap();
-        field
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
-        command
-            .current_dir(self.folder.path())
-            .arg("chaos")
-            .args(arguments)
-            // A busy machine is no fault of the contender.
-            .args(["--rate=80", "--recovery=12s"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+    fn chaos_command(&self, arguments: &[&str]) -> Command {
+        // A busy machine is no fault of the contender.
+        let patient = ["--rate=80", "--recovery=12s"];
+        self.harness(&[&["chaos"], arguments, &patient].concat())
     }
 
     fn chaos(&self, arguments: &[&str]) -> Said {
-        said(self.command(arguments).output().unwrap())
+        said(self.chaos_command(arguments).output().unwrap())
     }
 
     /// The rows of the only contender's report.
@@ -63,14 +28,6 @@ impl Field {
         let text = fs::read_to_string(self.path("out/chaos.json")).unwrap();
         let book: Value = serde_json::from_str(&text).unwrap();
         book["contenders"][0]["rows"].as_array().unwrap().clone()
-    }
-
-    fn pid(&self, role: &str) -> Option<i32> {
-        fs::read_to_string(self.path(role))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
     }
 }
 
@@ -221,7 +178,7 @@ fn who_dies_is_told_and_the_next_fault_meets_another() {
 fn an_interrupt_leaves_nothing_running_not_even_what_is_stopped() {
     let field = Field::of(&["honest"]);
     let arguments = ["honest", "--duration=30s", "--faults=process/stopped"];
-    let harness = field.command(&arguments).spawn().unwrap();
+    let harness = field.chaos_command(&arguments).spawn().unwrap();
     wait_until("the contender", || field.pid("honest").is_some());
     let contender = field.pid("honest").unwrap();
     wait_until("the contender is stopped", || is_stopped(contender));
@@ -243,17 +200,17 @@ fn is_stopped(pid: i32) -> bool {
 #[test]
 fn a_soak_of_seconds_has_slopes_and_nothing_wrong() {
     let field = Field::of(&["honest"]);
-    let mut soak = Command::new(env!("CARGO_BIN_EXE_harness"));
-    let arguments = [
-        "soak",
-        "honest",
-        "--duration=14s",
-        "--rate=80",
-        "--recovery=12s",
-        "--json=soak.json",
-    ];
-    soak.current_dir(field.folder.path()).args(arguments);
-    let said = said(soak.output().unwrap());
+    let soak = field
+        .harness(&[
+            "soak",
+            "honest",
+            "--duration=14s",
+            "--rate=80",
+            "--recovery=12s",
+            "--json=soak.json",
+        ])
+        .output();
+    let said = said(soak.unwrap());
     assert!(said.out.contains("0 wrong"), "{said:?}");
     let text = fs::read_to_string(field.path("soak.json")).unwrap();
     let soak: Value = serde_json::from_str(&text).unwrap();

@@ -10,6 +10,7 @@ mod contract;
 mod crash;
 mod doctor;
 mod engine;
+mod field;
 mod hollow;
 mod kit;
 mod lifecycle;

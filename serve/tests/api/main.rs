@@ -15,6 +15,7 @@ use harness::raw::Connection;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use schema::limits;
 use serve::{Background, ServeError, Server, Worker};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: server\r\n\r\n";
@@ -238,9 +239,21 @@ fn a_probe_passes_on_200_alone() {
 }
 
 #[test]
-fn the_contract_states_the_bounds() {
+fn the_contract_and_the_page_on_security_state_the_bounds() {
     let contract = include_str!("../../../docs/CONTRACT.md");
+    let security = include_str!("../../../SECURITY.md").replace("\n  ", " ");
     let server = server(1);
+    for sentence in [
+        format!(
+            "A head must be in within {} s, a body within {} s",
+            server.head_timeout.as_secs(),
+            limits::REQUEST_BODY_TIMEOUT.as_secs()
+        ),
+        format!("a body {} KiB", limits::REQUEST_BODY_MAX_BYTES / 1024),
+        "16,384 at most".to_owned(),
+    ] {
+        assert!(security.contains(&sentence), "{sentence}");
+    }
     let head_timeout = format!("within {} s", server.head_timeout.as_secs());
     assert!(contract.contains(&head_timeout), "{head_timeout}");
     assert!(contract.contains("the cap (16,384,"));

@@ -11,7 +11,7 @@ use super::facts;
 use super::figure::{self, percent, short};
 
 /// Colours and letters of all charts, on the page and in the picture.
-pub(crate) const STYLE: &str = include_str!("chart.css");
+pub(super) const STYLE: &str = include_str!("chart.css");
 
 /// Height of a row: a line of text and what is below it.
 const ROW: f64 = 38.0;

@@ -14,7 +14,7 @@ use super::facts;
 use super::figure::{interval, percent, short, whole};
 use super::{chart, latency};
 
-pub(crate) const STYLE: &str = include_str!("html/page.css");
+const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/sort.js");
 
 /// The page.
@@ -22,6 +22,29 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
     let run = &results.run;
     let title = format!("{} on {}", facts::title(results), run.machine.cpu);
     let axis = Axis::of(standings);
+    let content = html! {
+        main {
+            (headline(results, standings))
+            @if !results.attempts.is_empty() {
+                (overview(standings, axis))
+                @for standing in &standings.scenarios { (figures(standing, standings)) }
+                @if standings.cells().any(|cell| cell.split.is_some()) { (split(standings)) }
+                @if axis == Axis::Cost { (noise(standings)) }
+                (every_attempt(results))
+                (open_loop(results))
+            }
+            (calibrations(results))
+            (checks(results))
+            @if !results.attempts.is_empty() || !results.failures.is_empty() { (doubts(results)) }
+            (setting(run))
+        }
+        script { (PreEscaped(SCRIPT)) }
+    };
+    framed(&title, "", &content)
+}
+
+/// A page of this title around its content, which may need more styles.
+pub(crate) fn framed(title: &str, style: &str, content: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -30,26 +53,9 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
-                style { (PreEscaped(chart::STYLE)) (PreEscaped(STYLE)) }
+                style { (PreEscaped(chart::STYLE)) (PreEscaped(STYLE)) (PreEscaped(style)) }
             }
-            body {
-                main {
-                    (headline(results, standings))
-                    @if !results.attempts.is_empty() {
-                        (overview(standings, axis))
-                        @for standing in &standings.scenarios { (figures(standing, standings)) }
-                        @if standings.cells().any(|cell| cell.split.is_some()) { (split(standings)) }
-                        @if axis == Axis::Cost { (noise(standings)) }
-                        (every_attempt(results))
-                        (open_loop(results))
-                    }
-                    (calibrations(results))
-                    (checks(results))
-                    @if !results.attempts.is_empty() || !results.failures.is_empty() { (doubts(results)) }
-                    (setting(run))
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
+            body { (content) }
         }
     };
     page.into_string()

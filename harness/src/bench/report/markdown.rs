@@ -155,7 +155,7 @@ fn out(results: &Results) -> String {
 }
 
 /// A text as part of a line: it ends no cell, opens no tag, marks nothing.
-fn inline(text: &str) -> String {
+pub(crate) fn inline(text: &str) -> String {
     let mut inline = String::new();
     for character in text.chars() {
         match character {

@@ -1,13 +1,12 @@
 //! The report as one page, in the form of a measurement's; nothing is loaded from elsewhere.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::super::row::{Row, Verdict};
 use super::table::cells;
 use super::{Book, METHOD, Report, chart, remarks, time};
-use crate::bench::report::chart as bench_chart;
 use crate::bench::report::figure::whole;
-use crate::bench::report::html as bench_html;
+use crate::bench::report::html::framed;
 
 /// Names of the columns after the fault's and the verdict's.
 const COLUMNS: [&str; 13] = [
@@ -28,35 +27,22 @@ const COLUMNS: [&str; 13] = [
 
 /// The page.
 pub(super) fn page(book: &Book) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "Chaos on " (book.machine.cpu) }
-                style {
-                    (PreEscaped(bench_chart::STYLE)) (PreEscaped(bench_html::STYLE)) (PreEscaped(chart::STYLE))
-                }
+    let title = format!("Chaos on {}", book.machine.cpu);
+    let content = html! {
+        main {
+            header {
+                p.over { "API framework benchmark · " (book.machine.host) " · " (book.written_at) }
+                h1 { (title) }
+                @for report in &book.contenders { p.lead { (report.verdict()) } }
             }
-            body {
-                main {
-                    header {
-                        p.over { "API framework benchmark · " (book.machine.host) " · " (book.written_at) }
-                        h1 { "Chaos on " (book.machine.cpu) }
-                        @for report in &book.contenders { p.lead { (report.verdict()) } }
-                    }
-                    @for report in &book.contenders { (of_contender(report)) }
-                    section {
-                        h2 { "Method" }
-                        ol { @for line in METHOD { li { (line.replace('*', "")) } } }
-                    }
-                }
+            @for report in &book.contenders { (of_contender(report)) }
+            section {
+                h2 { "Method" }
+                ol { @for line in METHOD { li { (line.replace('*', "")) } } }
             }
         }
     };
-    page.into_string()
+    framed(&title, chart::STYLE, &content)
 }
 
 fn of_contender(report: &Report) -> Markup {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::table::cells;
 use super::{Book, METHOD, Report, remarks, time};
 use crate::bench::report::figure::whole;
+use crate::bench::report::markdown::inline;
 
 /// The whole of it.
 pub(super) fn report(book: &Book) -> String {
@@ -36,9 +37,4 @@ fn of_contender(report: &Report) -> String {
         let _ = writeln!(text, "| {} | {remarks} |", cells.join(" | "));
     }
     text + "\n"
-}
-
-/// A text as part of a line of a table.
-fn inline(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
