@@ -21,8 +21,8 @@ use crate::head;
 /// Longest request head in bytes; a longer one is answered with 431. Room for any token.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
-/// Most bytes that are read ahead of a connection, and written ahead of its client: what a client
-/// that sends and never reads costs.
+/// From so many bytes on, no more are read ahead of a connection, or written ahead of its client: what
+/// a client costs that sends and never reads. One read may go beyond it, by as much again at most.
 const BUFFER_MAX_BYTES: usize = 2 * HEAD_MAX_BYTES;
 
 /// After the stop signal, time in which connections are still accepted, and then time until the

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use harness::raw::Connection;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use schema::limits;
 use serve::{Background, ServeError, Server, Worker};
@@ -32,22 +32,35 @@ fn server(workers: usize) -> Server {
 }
 
 /// Starts a server that answers every request with its worker's index, or at `/slow` two seconds
-/// later, and at `/broken` with an error.
+/// later; at `/largest-piece` with the length of the largest piece in which the body came, and at
+/// `/broken` with an error.
 fn start(server: Server) -> Background {
     let make_service = |worker: Worker| {
         Ok(tower::service_fn(
             move |request: Request<Incoming>| async move {
-                match request.uri().path() {
+                let path = request.uri().path().to_owned();
+                let mut number = worker.index;
+                match &*path {
+                    "/largest-piece" => number = largest_piece(request.into_body()).await,
                     "/slow" => tokio::time::sleep(Duration::from_secs(2)).await,
                     "/broken" => return Err(io::Error::other("broken")),
                     _ => {}
                 }
-                let body = Full::new(Bytes::from(worker.index.to_string()));
+                let body = Full::new(Bytes::from(number.to_string()));
                 Ok(Response::new(body))
             },
         ))
     };
     server.spawn(listener(), make_service).unwrap()
+}
+
+async fn largest_piece(mut body: Incoming) -> usize {
+    let mut largest = 0;
+    while let Some(frame) = body.frame().await {
+        let piece = frame.unwrap().into_data().unwrap();
+        largest = largest.max(piece.len());
+    }
+    largest
 }
 
 #[test]
@@ -132,22 +145,51 @@ fn a_service_that_fails_resets_its_connection_alone() {
     assert_eq!(whole.ask(GET).unwrap().status, 200);
 }
 
-#[test]
-fn who_is_connected_when_the_stop_signal_comes_is_answered() {
+/// Connections that were made while a server stopped and got no answer.
+fn unanswered_by_a_stop() -> usize {
     let server = start(server(2));
-    let mut connections: Vec<_> = (0..300)
+    let address = server.address();
+    let clients: Vec<_> = (0..8)
         .map(|_| {
-            let mut connection = Connection::open(server.address()).unwrap();
-            connection.send(GET).unwrap();
-            connection
+            thread::spawn(move || {
+                let mut unanswered = 0;
+                // Until nobody listens any more.
+                while let Ok(mut connection) = Connection::open(address) {
+                    let answer = connection.ask(GET);
+                    unanswered += usize::from(answer.is_err());
+                }
+                unanswered
+            })
         })
         .collect();
-    let stopping = thread::spawn(|| server.stop());
-    for connection in &mut connections {
-        assert_eq!(connection.answer().unwrap().status, 200);
-    }
-    drop(connections);
-    stopping.join().unwrap().unwrap();
+    thread::sleep(Duration::from_millis(50));
+    server.stop().unwrap();
+    clients
+        .into_iter()
+        .map(|client| client.join().unwrap())
+        .sum()
+}
+
+#[test]
+fn who_is_connected_when_the_stop_signal_comes_is_answered() {
+    // One that comes between the last look at the backlog and the end of listening is lost: the
+    // system has no way to end one and keep the other. Who does not look loses three with each stop.
+    let unanswered: usize = (0..20).map(|_| unanswered_by_a_stop()).sum();
+    assert!(unanswered <= 8, "{unanswered}");
+}
+
+#[test]
+fn a_body_is_read_ahead_of_the_service_in_bounded_pieces() {
+    let server = start(server(1));
+    let body = vec![b'x'; 4 * 1024 * 1024];
+    let head = format!(
+        "POST /largest-piece HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut connection = Connection::open(server.address()).unwrap();
+    let answer = connection.ask([head.as_bytes(), &body].concat()).unwrap();
+    let largest: usize = answer.text().parse().unwrap();
+    assert!((8 * 1024..=64 * 1024).contains(&largest), "{largest}");
 }
 
 #[test]
@@ -251,6 +293,8 @@ fn the_contract_and_the_page_on_security_state_the_bounds() {
         ),
         format!("a body {} KiB", limits::REQUEST_BODY_MAX_BYTES / 1024),
         "16,384 at most".to_owned(),
+        // As `a_body_is_read_ahead_of_the_service_in_bounded_pieces` has it.
+        "64 KiB at most are read ahead".to_owned(),
     ] {
         assert!(security.contains(&sentence), "{sentence}");
     }
