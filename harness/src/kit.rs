@@ -3,9 +3,9 @@
 
 mod checkout;
 mod edit;
+mod files;
 mod workspace;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use schema::env;
 pub(crate) use checkout::Checkout;
 
 use edit::Edit;
+use files::{Files, read_all};
 
 /// What of the kit is kept as files, at their places in a checkout.
 const FOLDER: &str = "kit/api-benchmarks/checkout";
@@ -31,9 +32,6 @@ const CONTENDER: (&str, &[&str]) = ("services/axum", &["schema", "serve", "targe
 
 /// The same of the upstream, which a checkout has already.
 const UPSTREAM: (&str, &[&str]) = ("services/upstream", &["schema", "serve", "upstream"]);
-
-/// The files that a kit brings, by their paths in the checkout.
-type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The kit, made from a checkout of the suite.
 pub(crate) struct Kit {
@@ -59,7 +57,7 @@ impl Kit {
     /// # Errors
     /// A file of the suite cannot be read, or Cargo cannot make a lockfile of fewer crates.
     pub(crate) fn of(suite: &Path) -> Result<Self> {
-        let kept = filled_in(read(&suite.join(FOLDER))?)?;
+        let kept = filled_in(read_all(&suite.join(FOLDER))?)?;
         let mut upstream = Files::new();
         let mut contender = Files::new();
         for (path, content) in kept {
@@ -110,27 +108,4 @@ fn filled_in(files: Files) -> Result<Files> {
         }
     }
     Ok(filled)
-}
-
-/// Every file below a folder, by its path in it.
-fn read(folder: &Path) -> Result<Files> {
-    let mut files = Files::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(inner) = folders.pop() {
-        let entries =
-            fs::read_dir(&inner).with_context(|| format!("reading {}", inner.display()))?;
-        for entry in entries {
-            let path = entry
-                .with_context(|| format!("reading {}", inner.display()))?
-                .path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let content = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            let inside = path.strip_prefix(folder).expect("it was listed from there");
-            files.insert(inside.to_owned(), content);
-        }
-    }
-    Ok(files)
 }

@@ -4,11 +4,17 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::record::{Line, Run, SCHEMA};
 use super::results::FILE as RESULTS;
+use crate::interrupt::Interrupt;
+
+/// A child that is just being started holds the files of its parent until it is another program: a lock
+/// outlives its owner by as much.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The lines of a run, and the file that they are in.
 #[derive(Debug)]
@@ -85,15 +91,14 @@ impl Log {
             .append(true)
             .open(&path)
             .with_context(|| format!("opening {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("another harness writes to {}", path.display())
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("locking {}", path.display()));
-            }
-        }
+        let locked = Interrupt::never().wait(LOCK_TIMEOUT, || match file.try_lock() {
+            Ok(()) => Ok(Some(())),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        });
+        locked
+            .with_context(|| format!("locking {}", path.display()))?
+            .with_context(|| format!("another harness writes to {}", path.display()))?;
         Ok(Self {
             path,
             file,

@@ -12,7 +12,8 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::edit::Edit;
-use super::{Change, Files, Kit, UPSTREAM};
+use super::files::{Files, copy_mode, read_all, read_if_there, write};
+use super::{Change, Kit, UPSTREAM};
 
 /// What tells a checkout of the public harness from any other folder.
 const BASE: &str = "compose.base.yml";
@@ -330,41 +331,9 @@ impl Checkout {
     fn kept_paths(&self, side: &str) -> Result<Vec<PathBuf>> {
         let folder = self.kept.join(side);
         match folder.exists() {
-            true => Ok(super::read(&folder)?.into_keys().collect()),
+            true => Ok(read_all(&folder)?.into_keys().collect()),
             false => Ok(Vec::new()),
         }
-    }
-}
-
-/// Writes a file, or removes it.
-fn write(path: &Path, content: Option<&[u8]>) -> Result<()> {
-    match content {
-        Some(content) => {
-            let folder = path.parent().expect("it is in a folder");
-            fs::create_dir_all(folder)
-                .and_then(|()| fs::write(path, content))
-                .with_context(|| format!("writing {}", path.display()))
-        }
-        None if path.exists() => {
-            fs::remove_file(path).with_context(|| format!("removing {}", path.display()))
-        }
-        None => Ok(()),
-    }
-}
-
-/// git knows whether a file is executable.
-fn copy_mode(from: &Path, to: &Path) -> Result<()> {
-    fs::metadata(from)
-        .and_then(|from| fs::set_permissions(to, from.permissions()))
-        .with_context(|| format!("giving {} the mode of {}", to.display(), from.display()))
-}
-
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
-    match path.exists() {
-        true => fs::read(path)
-            .map(Some)
-            .with_context(|| format!("reading {}", path.display())),
-        false => Ok(None),
     }
 }
 

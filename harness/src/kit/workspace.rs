@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use toml_edit::{Array, DocumentMut, TableLike};
 
-use super::{Files, read};
+use super::files::{Files, read_all, write};
 
 const MANIFEST: &str = "Cargo.toml";
 const LOCKFILE: &str = "Cargo.lock";
@@ -28,7 +28,7 @@ pub(super) fn of(suite: &Path, members: &[&str]) -> Result<Files> {
     let mut files = Files::new();
     let mut used = BTreeSet::new();
     for member in members {
-        for (path, content) in read(&suite.join(member))? {
+        for (path, content) in read_all(&suite.join(member))? {
             if !path.starts_with("tests") {
                 files.insert(Path::new(member).join(path), content);
             }
@@ -98,14 +98,10 @@ fn of_members(manifest: &str, members: &[&str], used: &BTreeSet<String>) -> Resu
 fn locked(files: &Files, whole: &str) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().context("making a folder for the crates of the kit")?;
     for (path, content) in files {
-        let path: PathBuf = folder.path().join(path);
-        let parent = path.parent().expect("it is in the folder");
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, content))
-            .with_context(|| format!("writing {}", path.display()))?;
+        write(&folder.path().join(path), Some(content))?;
     }
     let lockfile = folder.path().join(LOCKFILE);
-    fs::write(&lockfile, whole).with_context(|| format!("writing {}", lockfile.display()))?;
+    write(&lockfile, Some(whole.as_bytes()))?;
     let output = Command::new("cargo")
         .args(["metadata", "--offline", "--format-version", "1"])
         .current_dir(folder.path())
