@@ -3,7 +3,6 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,26 +11,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::pulse::Pulse;
+
 /// How long a closing connection waits for the client to close its side. A socket that is closed
 /// while the client still sends (a body that was refused unread) answers those bytes with a reset,
 /// which makes the client discard the answer it has not read yet.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Set by a service that failed: its connection ends with a reset instead of an answer.
-pub(crate) type Reset = Arc<AtomicBool>;
-
-/// A TCP stream that lingers after its write side is shut down, and can end with a reset.
+/// A TCP stream that lingers after its write side is shut down, and ends with a reset after a service
+/// that failed.
 pub(crate) struct Connection {
     stream: TcpStream,
-    reset: Reset,
+    pulse: Arc<Pulse>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, reset: Reset) -> Self {
+    pub(crate) fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
         Self {
             stream,
-            reset,
+            pulse,
             linger: None,
         }
     }
@@ -103,7 +102,7 @@ impl AsyncWrite for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.reset.load(Ordering::Relaxed) {
+        if self.pulse.has_failed() {
             // A linger time of zero makes the close a reset (RST). If that fails the client sees
             // an ordinary close without an answer, which is as much of a failure to it.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));

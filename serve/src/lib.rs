@@ -11,6 +11,7 @@ mod connection;
 mod head;
 mod probe;
 mod process;
+mod pulse;
 mod server;
 mod service;
 mod signal;

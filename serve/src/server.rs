@@ -49,7 +49,7 @@ pub struct Server {
     pub workers: NonZeroUsize,
     /// Connections served at once; more wait in the listener's backlog.
     pub connections_max: usize,
-    /// Time for a request's head, idle time before it included.
+    /// Time for a request's head after the last answer, and for the client to take that answer.
     pub head_timeout: Duration,
     /// Time for requests in flight to finish after the stop signal.
     pub drain_timeout: Duration,

@@ -1,22 +1,24 @@
 //! A worker thread: serves the connections it is dealt, then drains.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
+use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tower::ServiceExt;
 
 use crate::HttpService;
-use crate::connection::{Connection, Reset};
+use crate::connection::Connection;
 use crate::head;
+use crate::pulse::Pulse;
 
 /// Longest request head in bytes; a longer one is answered with 431. Room for any token.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
@@ -64,9 +66,7 @@ pub(crate) async fn work<S: HttpService>(
     deadlines: Deadlines,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(deadlines.head)
-        .max_header_size(HEAD_MAX_BYTES)
+    http.max_header_size(HEAD_MAX_BYTES)
         .max_buf_size(BUFFER_MAX_BYTES);
     let graceful = GracefulShutdown::new();
     while let Some((stream, permit)) = connections.recv().await {
@@ -77,26 +77,35 @@ pub(crate) async fn work<S: HttpService>(
                 continue;
             }
         };
-        let reset = Reset::default();
-        let io = TokioIo::new(Connection::new(stream, reset.clone()));
+        let pulse = Arc::new(Pulse::new());
+        let io = TokioIo::new(Connection::new(stream, Arc::clone(&pulse)));
         let service = service.clone();
-        let answer = service_fn(move |request| {
-            let answer = head::is_sound(&request).then(|| service.clone().oneshot(request));
-            let reset = reset.clone();
-            async move {
-                let Some(answer) = answer else {
-                    return Ok(head::bad_request().map(Either::Left));
-                };
-                answer
-                    .await
-                    .map(|answer| answer.map(Either::Right))
-                    .inspect_err(|_| reset.store(true, Ordering::Relaxed))
-            }
-        });
+        let answer = {
+            let pulse = Arc::clone(&pulse);
+            service_fn(move |request| {
+                let answer = head::is_sound(&request).then(|| service.clone().oneshot(request));
+                let pulse = Arc::clone(&pulse);
+                async move {
+                    let Some(answer) = answer else {
+                        return Ok(head::bad_request().map(Either::Left));
+                    };
+                    pulse.begin();
+                    let answer = answer.await;
+                    pulse.end();
+                    answer
+                        .map(|answer| answer.map(Either::Right))
+                        .inspect_err(|_| pulse.fail())
+                }
+            })
+        };
         let connection = graceful.watch(http.serve_connection(io, answer));
         tokio::spawn(async move {
-            // A connection's errors are its client's: nothing an operator could act on.
-            let _ = connection.await;
+            select! {
+                biased;
+                // A connection's errors are its client's: nothing an operator could act on.
+                _ = connection => {}
+                () = pulse.is_quiet_for(deadlines.head) => {}
+            }
             drop(permit);
         });
     }

@@ -20,8 +20,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
         let mut body = Vec::with_capacity(BODY_BYTES);
         match serde_json::to_writer(&mut body, &self.0) {
             Ok(()) => {
+                let mut response = Response::new(body.into());
                 let json = HeaderValue::from_static("application/json");
-                ([(CONTENT_TYPE, json)], body).into_response()
+                response.headers_mut().insert(CONTENT_TYPE, json);
+                response
             }
             Err(error) => Error::from(ErrorCode::Internal)
                 .because(error)

@@ -15,5 +15,5 @@ mod state;
 
 pub use auth::Verifier;
 pub use config::{Clients, Config};
-pub use routes::router;
+pub use routes::{router, service};
 pub use state::AppState;

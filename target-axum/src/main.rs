@@ -11,7 +11,7 @@ fn main() -> ExitCode {
             "target-axum",
             config.listen,
             schema::routes::READY,
-            move |worker| AppState::new(&config, worker).map(target_axum::router),
+            move |worker| AppState::new(&config, worker).map(target_axum::service),
         ),
         Err(error) => serve::could_not_run("target-axum", &error),
     }

@@ -74,7 +74,7 @@ fn serves_what_a_service_does() {
 fn serve_honestly(listener: TcpListener) {
     let config = Config::read(|name| env::var_os(name)).unwrap();
     let server = Server::new(NonZeroUsize::MIN);
-    let make_service = move |worker| AppState::new(&config, worker).map(target_axum::router);
+    let make_service = move |worker| AppState::new(&config, worker).map(target_axum::service);
     server
         .run(listener, make_service, std::future::pending())
         .unwrap();

@@ -20,6 +20,8 @@ use serve::{Background, ServeError, Server, Worker};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: server\r\n\r\n";
 
+const LONG_BYTES: usize = 64 * 1024 * 1024;
+
 /// What a deadline may be late on a busy machine.
 const LATE: Duration = Duration::from_secs(3);
 
@@ -32,8 +34,8 @@ fn server(workers: usize) -> Server {
 }
 
 /// Starts a server that answers every request with its worker's index, or at `/slow` two seconds
-/// later; at `/largest-piece` with the length of the largest piece in which the body came, and at
-/// `/broken` with an error.
+/// later; at `/largest-piece` with the length of the largest piece in which the body came, at `/long`
+/// with more than the sockets hold, and at `/broken` with an error.
 fn start(server: Server) -> Background {
     let make_service = |worker: Worker| {
         Ok(tower::service_fn(
@@ -46,8 +48,11 @@ fn start(server: Server) -> Background {
                     "/broken" => return Err(io::Error::other("broken")),
                     _ => {}
                 }
-                let body = Full::new(Bytes::from(number.to_string()));
-                Ok(Response::new(body))
+                let body = match &*path {
+                    "/long" => Bytes::from(vec![b'x'; LONG_BYTES]),
+                    _ => number.to_string().into(),
+                };
+                Ok(Response::new(Full::new(body)))
             },
         ))
     };
@@ -116,6 +121,30 @@ fn a_head_that_does_not_arrive_in_time_ends_the_connection() {
     }
     assert!(opened.elapsed() >= head_timeout);
     assert!(opened.elapsed() < head_timeout + LATE);
+}
+
+#[test]
+fn an_answer_that_is_not_taken_in_time_ends_the_connection() {
+    let head_timeout = Duration::from_millis(300);
+    let server = start(Server {
+        head_timeout,
+        ..server(1)
+    });
+    let mut lazy = Connection::open(server.address()).unwrap();
+    lazy.send(GET.replace(" / ", " /long ")).unwrap();
+    thread::sleep(head_timeout * 3);
+    assert!(lazy.answer().is_err());
+}
+
+#[test]
+fn a_request_that_takes_longer_than_a_head_may_is_answered() {
+    let server = start(Server {
+        head_timeout: Duration::from_millis(300),
+        ..server(1)
+    });
+    let mut patient = Connection::open(server.address()).unwrap();
+    let answer = patient.ask(GET.replace(" / ", " /slow ")).unwrap();
+    assert_eq!(answer.status, 200);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The router. A new endpoint: its path and types in `schema`, its handler in a module here, its
+//! The service and its router. A new endpoint: its path and types in `schema`, its handler in a module here, its
 //! line in [`router`].
 
 mod catalog;
@@ -14,12 +14,21 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use schema::{ErrorCode, routes};
+use serve::HttpService;
+use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::AppState;
 use crate::error::Error;
 
-/// The target's service. A panic in a handler is a 500 like everything unforeseen.
+/// The target's service: its router, and a panic in a handler is a 500 like everything unforeseen.
+///
+/// The layer is around the router: within, axum would box it once more for each request.
+pub fn service(state: AppState) -> impl HttpService {
+    catch_panics().layer(router(state))
+}
+
+/// What answers which request.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route(routes::INFO, get(info::get_info))
@@ -31,7 +40,6 @@ pub fn router(state: AppState) -> Router {
         .route(routes::READY, get(health::get_ready))
         .fallback(async || Error::from(ErrorCode::NotFound))
         .method_not_allowed_fallback(async || Error::from(ErrorCode::MethodNotAllowed))
-        .layer(catch_panics())
         .with_state(Arc::new(state))
 }
 
@@ -54,8 +62,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_handler_is_an_internal_error() {
         let handler = async || -> &str { panic!("on purpose") };
-        let router: Router = Router::new().route("/", get(handler)).layer(catch_panics());
-        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let router: Router = Router::new().route("/", get(handler));
+        let service = catch_panics().layer(router);
+        let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), ErrorCode::Internal.status());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, ErrorCode::Internal.body().to_json());

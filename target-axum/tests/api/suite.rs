@@ -80,7 +80,7 @@ impl Target {
         let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
         let workers = config.listen.workers;
         let make_service =
-            move |worker: Worker| AppState::new(&config, worker).map(target_axum::router);
+            move |worker: Worker| AppState::new(&config, worker).map(target_axum::service);
         let server = Server::new(workers).spawn(listener, make_service).unwrap();
         Self {
             server,

@@ -53,7 +53,7 @@ fn start(clients: &str, upstream: SocketAddr, postgres: u16) -> Background {
     .unwrap();
     let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
     let make_service =
-        move |worker: Worker| AppState::new(&config, worker).map(target_axum::router);
+        move |worker: Worker| AppState::new(&config, worker).map(target_axum::service);
     Server::new(NonZeroUsize::MIN)
         .spawn(listener, make_service)
         .unwrap()
