@@ -62,7 +62,8 @@ impl Users {
             return Ok(None);
         }
         match self {
-            Self::Idiomatic(users) => users.find(id).await,
+            // In a box: what sqlx's pool may have to do is large, and the tuned ones would carry it.
+            Self::Idiomatic(users) => Box::pin(users.find(id)).await,
             Self::Tuned(users) => users.find(id).await,
         }
     }

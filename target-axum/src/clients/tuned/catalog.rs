@@ -100,7 +100,7 @@ impl Catalog {
         let (sender, driver) = handshake.map_err(upstream::unavailable)?;
         Ok(Connection {
             sender,
-            driver: Some(driver),
+            driver: Some(Box::new(driver)),
         })
     }
 }
@@ -117,8 +117,8 @@ fn authority(url: &Url, host: &str) -> Result<HeaderValue, BoxError> {
 /// An open connection.
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    /// Reads and writes; none when it has ended.
-    driver: Option<http1::Connection<TokioIo<TcpStream>, Empty<Bytes>>>,
+    /// Reads and writes; none when it has ended. In a box, which a call takes and puts back.
+    driver: Option<Box<http1::Connection<TokioIo<TcpStream>, Empty<Bytes>>>>,
 }
 
 impl Connection {
