@@ -18,6 +18,7 @@ mod prepare;
 mod refusal;
 mod report;
 mod stand_in;
+mod standing;
 mod suite;
 mod temporary;
 mod token;

@@ -1,0 +1,64 @@
+//! The table of `docs/PERFORMANCE.md` that compares our target with the field: it is the committed
+//! report's.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+const DOCUMENT: &str = include_str!("../../../docs/PERFORMANCE.md");
+const RESULTS: &str = include_str!("../../../reports/2026-11-25-vm/results.csv");
+const SCENARIOS: [&str; 4] = ["info", "movies", "catalog", "users-me"];
+const OURS: [&str; 2] = ["axum", "axum-tuned"];
+const LIMIT: &str = "limit";
+
+/// The median processor time of a request, by contender, in one scenario.
+fn costs(scenario: &str) -> BTreeMap<String, f64> {
+    let mut rows = csv::Reader::from_reader(RESULTS.as_bytes());
+    let mut costs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for row in rows.deserialize::<BTreeMap<String, String>>() {
+        let row = row.unwrap();
+        if row["kind"] == "attempt" && row["pace"] == "closed" && row["scenario"] == scenario {
+            let cost = row["cpu_us_per_request"].parse().unwrap();
+            costs
+                .entry(row["contender"].clone())
+                .or_default()
+                .push(cost);
+        }
+    }
+    let median = |mut costs: Vec<f64>| {
+        assert_eq!(costs.len(), 3);
+        costs.sort_by(f64::total_cmp);
+        costs[1]
+    };
+    costs
+        .into_iter()
+        .map(|(contender, costs)| (contender, median(costs)))
+        .collect()
+}
+
+#[test]
+fn the_page_on_performance_has_the_ratios_of_the_report() {
+    let mut table = "| | info | movies | catalog | users-me |\n|---|--:|--:|--:|--:|\n".to_owned();
+    let mut row = |title: &str, ratio: &dyn Fn(&BTreeMap<String, f64>) -> String| {
+        write!(table, "| {title} |").unwrap();
+        for scenario in SCENARIOS {
+            write!(table, " {} |", ratio(&costs(scenario))).unwrap();
+        }
+        table.push('\n');
+    };
+    for ours in OURS {
+        row(&format!("`{ours}` against the best other"), &|costs| {
+            let is_other = |name: &str| name != LIMIT && !OURS.contains(&name);
+            let others = costs.iter().filter(|(name, _)| is_other(name));
+            let (best, cost) = others
+                .min_by(|one, other| one.1.total_cmp(other.1))
+                .unwrap();
+            format!("{:.2} × {best}", cost / costs[ours])
+        });
+    }
+    for ours in OURS {
+        row(&format!("`{ours}` against the limit"), &|costs| {
+            format!("{:.2}", costs[LIMIT] / costs[ours])
+        });
+    }
+    assert!(DOCUMENT.contains(&table), "it should be\n{table}");
+}
