@@ -5,8 +5,9 @@
 //! - A connection is put back only after a statement that succeeded to its end.
 //! - Postgres may close what is idle, all of it when it is restarted. A statement that finds its kept
 //!   connection so is sent again on another, a fresh one in the end: it only reads.
-//! - While Postgres takes no connections, one call at a time tries, after a pause that grows; the
-//!   others wait for its news until their deadlines.
+//! - While Postgres takes no connections, one task tries, after a pause that grows, and calls wait for
+//!   its news until their deadlines. It is no call's: one that waited longest has the least time left,
+//!   and would give up before it has tried.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use schema::limits::{DB_ACQUIRE_TIMEOUT, DB_STATEMENT_TIMEOUT};
 use schema::{Profile, sql};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::super::database;
@@ -35,8 +36,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 pub(crate) struct Users {
     pool: Pool<PgConnection>,
     options: PgConnectOptions,
-    /// Before the next try to connect; none while Postgres takes connections. Held by who tries.
-    pause: Mutex<Option<Duration>>,
+    /// Whether Postgres takes no connections, and a task looks for it.
+    is_away: watch::Sender<bool>,
 }
 
 impl Users {
@@ -44,7 +45,7 @@ impl Users {
         Self {
             pool: Pool::new(connections, IDLE_TIMEOUT),
             options: database::options(config),
-            pause: Mutex::new(None),
+            is_away: watch::Sender::new(false),
         }
     }
 
@@ -78,35 +79,37 @@ impl Users {
 
     /// A new connection, as soon as Postgres takes one.
     async fn open(&self) -> sqlx::Result<PgConnection> {
+        let mut is_away = self.is_away.subscribe();
         loop {
-            let mut turn = self.pause.lock().await;
-            let Some(pause) = *turn else {
-                drop(turn);
-                match self.options.connect().await {
-                    Err(error) if database::is_away(&error) => self.begin_to_pause(&error).await,
-                    opened => return opened,
-                }
-                continue;
-            };
-            sleep(pause).await;
+            let news = is_away.wait_for(|is_away| !is_away).await;
+            drop(news.expect("the sender is our own"));
             match self.options.connect().await {
-                Err(error) if database::is_away(&error) => {
-                    *turn = Some((2 * pause).min(PAUSE_MAX));
-                }
-                opened => {
-                    *turn = None;
-                    return opened;
-                }
+                Err(error) if database::is_away(&error) => self.look_for_it(&error),
+                opened => return opened,
             }
         }
     }
 
-    async fn begin_to_pause(&self, error: &sqlx::Error) {
-        let mut pause = self.pause.lock().await;
-        if pause.is_none() {
-            tracing::warn!(%error, "Postgres takes no connections, trying again");
-            *pause = Some(PAUSE_MIN);
+    /// Starts the one task, unless it is at work.
+    fn look_for_it(&self, error: &sqlx::Error) {
+        if self.is_away.send_replace(true) {
+            return;
         }
+        tracing::warn!(%error, "Postgres takes no connections, trying again");
+        let (options, is_away) = (self.options.clone(), self.is_away.clone());
+        tokio::spawn(async move {
+            let mut pause = PAUSE_MIN;
+            loop {
+                sleep(pause).await;
+                pause = (2 * pause).min(PAUSE_MAX);
+                match timeout(DB_ACQUIRE_TIMEOUT, options.connect()).await {
+                    Err(_) => {}
+                    Ok(Err(error)) if database::is_away(&error) => {}
+                    Ok(_) => break,
+                }
+            }
+            is_away.send_replace(false);
+        });
     }
 }
 
