@@ -1,6 +1,7 @@
 //! What the tuned client of Postgres promises of its connections.
 
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use harness::postgres::TemporaryPostgres;
@@ -82,4 +83,32 @@ fn requests_wait_for_a_postgres_that_comes_back() {
         assert_eq!(client.answer().unwrap().status, 200);
     }
     assert!(back.elapsed() < Duration::from_secs(1) + LATE);
+}
+
+/// Every request that comes while the others wait has more time left than they have: whoever must try
+/// first has no time to.
+#[test]
+fn a_postgres_that_comes_back_is_found_though_requests_never_cease() {
+    let mut postgres = TemporaryPostgres::start().unwrap();
+    let port = postgres.port().to_string();
+    let target = Target::with(&[("DB_PORT", &port)]);
+    assert_eq!(target.ask(get_me("user-123")).status, 200);
+    postgres.stop().unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut clients = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let mut client = target.connect();
+                client.send(get_me("user-123")).unwrap();
+                clients.push(client);
+                sleep(Duration::from_millis(10));
+            }
+        });
+        sleep(DB_ACQUIRE_TIMEOUT + Duration::from_secs(1));
+        postgres.start_again().unwrap();
+        let answer = target.connect().ask(get_me("user-123")).unwrap();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(answer.status, 200);
+    });
 }
