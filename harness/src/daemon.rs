@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::account::Account;
 use crate::interrupt::Interrupt;
+use crate::lock::lock_within;
 use crate::program::Program;
 
 /// Time from taking the lock to the process id in it, and for a short look of `status` to end.
@@ -136,15 +137,8 @@ impl Daemon {
             .truncate(false)
             .open(&path)
             .with_context(|| format!("opening {}", path.display()))?;
-        let taken = Interrupt::never().wait(LOCK_TIMEOUT, || match lock.try_lock() {
-            Ok(()) => Ok(Some(())),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        });
-        if taken
-            .with_context(|| format!("locking {}", path.display()))?
-            .is_none()
-        {
+        let taken = lock_within(LOCK_TIMEOUT, &lock);
+        if !taken.with_context(|| format!("locking {}", path.display()))? {
             bail!("{} runs already: {} is locked", self.name, path.display());
         }
         lock.set_len(0)

@@ -14,6 +14,7 @@ mod down;
 mod guide;
 mod interrupt;
 mod kit;
+mod lock;
 mod port;
 pub mod postgres;
 mod program;

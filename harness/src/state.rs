@@ -1,6 +1,6 @@
 //! The state folder: locks, logs and the cluster of a native start.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::daemon::Daemon;
 use crate::interrupt::Interrupt;
+use crate::lock::lock_within;
 
 /// Names another state folder than the checkout's.
 const SUITE_STATE_DIR: &str = "SUITE_STATE_DIR";
@@ -116,12 +117,9 @@ impl State {
             }
             Err(error) => return Err(error).with_context(|| format!("opening {}", path.display())),
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("locking {}", path.display()));
-            }
+        let taken = lock_within(Duration::ZERO, &file);
+        if !taken.with_context(|| format!("locking {}", path.display()))? {
+            return Ok(None);
         }
         // The lock of a file that was removed meanwhile locks nothing.
         let is_there = match (file.metadata(), fs::metadata(&path)) {

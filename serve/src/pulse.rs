@@ -49,8 +49,8 @@ impl Pulse {
     }
 
     /// Waits until the connection has been quiet for this long: neither has a request's head come in,
-    /// nor is an answer being made. One timer for a whole connection: hyper's own, which is set and
-    /// taken back for each request, costs as much as the decision where the request goes.
+    /// nor is an answer being made. One timer for a whole connection: hyper's own is set and taken back
+    /// for each request.
     pub(crate) async fn is_quiet_for(&self, limit: Duration) {
         let mut end = self.opened + limit;
         loop {

@@ -1,7 +1,7 @@
 //! `results.jsonl` while a run goes on: only ever appended to, a whole line at a time, so that a run
 //! that is killed loses at most what it was doing.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,10 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::record::{Line, Run, SCHEMA};
 use super::results::FILE as RESULTS;
-use crate::interrupt::Interrupt;
+use crate::lock::lock_within;
 
-/// A child that is just being started holds the files of its parent until it is another program: a lock
-/// outlives its owner by as much.
+/// Nobody writes to a run for a moment only: this is for [`lock_within`]'s children.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The lines of a run, and the file that they are in.
@@ -91,14 +90,10 @@ impl Log {
             .append(true)
             .open(&path)
             .with_context(|| format!("opening {}", path.display()))?;
-        let locked = Interrupt::never().wait(LOCK_TIMEOUT, || match file.try_lock() {
-            Ok(()) => Ok(Some(())),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        });
-        locked
-            .with_context(|| format!("locking {}", path.display()))?
-            .with_context(|| format!("another harness writes to {}", path.display()))?;
+        let taken = lock_within(LOCK_TIMEOUT, &file);
+        if !taken.with_context(|| format!("locking {}", path.display()))? {
+            bail!("another harness writes to {}", path.display());
+        }
         Ok(Self {
             path,
             file,

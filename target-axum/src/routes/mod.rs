@@ -1,5 +1,5 @@
-//! The service and its router. A new endpoint: its path and types in `schema`, its handler in a module here, its
-//! line in [`router`].
+//! The service and its router. A new endpoint: its path and types in `schema`, its handler in a
+//! module here, its line in [`router`].
 
 mod catalog;
 mod health;

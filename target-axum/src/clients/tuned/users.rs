@@ -103,8 +103,9 @@ impl Users {
                 sleep(pause).await;
                 pause = (2 * pause).min(PAUSE_MAX);
                 match timeout(DB_ACQUIRE_TIMEOUT, options.connect()).await {
-                    Err(_) => {}
                     Ok(Err(error)) if database::is_away(&error) => {}
+                    // It took too long.
+                    Err(_) => {}
                     Ok(_) => break,
                 }
             }
