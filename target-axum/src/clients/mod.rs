@@ -32,7 +32,7 @@ impl Catalog {
     }
 
     /// The body of `{UPSTREAM_URL}/data`. The deadline covers everything, the wait for a free
-    /// connection included.
+    /// connection included, for which half of it may be spent.
     pub(crate) async fn fetch(&self) -> Result<Bytes, Error> {
         match self {
             Self::Idiomatic(catalog) => catalog.fetch().await,

@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use http_body_util::{BodyExt, Limited};
 use reqwest::{Client, Url, redirect, retry};
 use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CONNECT_TIMEOUT};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 
 use super::super::upstream;
@@ -49,12 +49,13 @@ impl Catalog {
     }
 
     pub(crate) async fn fetch(&self) -> Result<Bytes, Error> {
-        upstream::in_time(self.call()).await
+        upstream::in_time(self.calls.acquire(), |acquired| {
+            self.call(acquired.expect("the semaphore is never closed"))
+        })
+        .await
     }
 
-    async fn call(&self) -> Result<Bytes, Error> {
-        let acquired = self.calls.acquire().await;
-        let _call = acquired.expect("the semaphore is never closed");
+    async fn call(&self, _permit: SemaphorePermit<'_>) -> Result<Bytes, Error> {
         let lent = Lent::from(&self.free);
         let response = lent
             .client

@@ -1,6 +1,7 @@
 //! The upstream of `GET /catalog`, over hyper's connections. Beside what [`Pool`] promises:
 //!
-//! - One deadline for the whole call, the wait for a place included; another for connecting.
+//! - One deadline for the whole call, of which half may be spent waiting for a place; another for
+//!   connecting.
 //! - A connection has no task: the call that owns it moves it, and takes it along when it is
 //!   dropped. No answer is ever left for the next call.
 //! - It is put back only if hyper says that it is ready for a request: its answer is read to the
@@ -57,11 +58,10 @@ impl Catalog {
     }
 
     pub(crate) async fn fetch(&self) -> Result<Bytes, Error> {
-        upstream::in_time(self.call()).await
+        upstream::in_time(self.pool.place(), |place| self.call(place)).await
     }
 
-    async fn call(&self) -> Result<Bytes, Error> {
-        let place = self.pool.place().await;
+    async fn call(&self, place: Place<'_, Connection>) -> Result<Bytes, Error> {
         let (mut connection, answer) = self.ask(&place).await?;
         upstream::must_be_ok(answer.status())?;
         let body = connection.read(answer.into_body()).await?;
