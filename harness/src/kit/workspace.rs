@@ -103,7 +103,7 @@ fn locked(files: &Files, whole: &str) -> Result<Vec<u8>> {
     let lockfile = folder.path().join(LOCKFILE);
     write(&lockfile, Some(whole.as_bytes()))?;
     let output = Command::new("cargo")
-        .args(["metadata", "--offline", "--format-version", "1"])
+        .args(["update", "--workspace", "--offline"])
         .current_dir(folder.path())
         .output()
         .context("cargo is missing: install Rust with rustup, https://rustup.rs")?;
