@@ -121,6 +121,14 @@ pub struct Plan {
     pub rates: Vec<Rate>,
 }
 
+impl Plan {
+    /// Its rounds, and that of the open loops.
+    #[must_use]
+    pub fn rounds_in_all(&self) -> u32 {
+        self.rounds + u32::from(!self.rates.is_empty())
+    }
+}
+
 /// A contender of the plan.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Planned {

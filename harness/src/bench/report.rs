@@ -8,7 +8,9 @@ mod facts;
 pub(crate) mod figure;
 pub(crate) mod html;
 mod latency;
+mod logarithm;
 pub(crate) mod markdown;
+pub(crate) mod scale;
 mod summary;
 
 use std::fs;
@@ -59,6 +61,11 @@ pub fn write(folder: &Path, baseline: Option<&str>) -> Result<Vec<PathBuf>> {
         ("report.html", html::page(&results, &standings)),
         ("chart.svg", chart::picture(&results, &standings)),
     ];
+    write_whole(folder, &files)
+}
+
+/// Writes files into a folder, each as a whole or not at all. Returns their paths.
+fn write_whole(folder: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>> {
     let written = files.iter().map(|(name, text)| {
         let (path, new) = (folder.join(name), folder.join(format!(".{name}.new")));
         fs::write(&new, text)

@@ -50,26 +50,49 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Does all that is left of a run.
+    /// Does all that is left of these runs: a round of each, then the next round of each, so that
+    /// whatever drifts hits them alike.
     ///
     /// # Errors
     /// The process was asked to end, results cannot be written, or the harness's own side broke. A
     /// contender that fails is a line of the results.
-    pub(crate) fn run(&self, log: &mut Log) -> Result<()> {
-        let plan = log.run().plan.clone();
-        if let Some(limit) = self.limit
-            && !log
-                .lines()
-                .iter()
-                .any(|line| matches!(line, Line::Calibration(_)))
-        {
-            self.tell(&plan, log, "calibrating the engine");
-            let attempt = self
-                .calibrate(limit, &plan)
-                .context("calibrating the engine")?;
-            log.append(Line::Calibration(Box::new(attempt)))?;
+    pub(crate) fn run(&self, logs: &mut [Log]) -> Result<()> {
+        for log in &mut *logs {
+            self.calibrate_once(log)?;
         }
-        while let Some(visit) = schedule(&plan, log).next_visit() {
+        let plans = logs.iter().map(|log| &log.run().plan);
+        let rounds = plans.map(Plan::rounds_in_all).max().unwrap_or(0);
+        for round in 1..=rounds {
+            for log in &mut *logs {
+                self.round(round, log)?;
+            }
+        }
+        logs.iter_mut()
+            .try_for_each(|log| log.append(Line::End { at: now() }))
+    }
+
+    fn calibrate_once(&self, log: &mut Log) -> Result<()> {
+        let is_calibration = |line: &Line| matches!(line, Line::Calibration(_));
+        let Some(limit) = self.limit else {
+            return Ok(());
+        };
+        if log.lines().iter().any(is_calibration) {
+            return Ok(());
+        }
+        let plan = log.run().plan.clone();
+        self.tell(&plan, log, "calibrating the engine");
+        let attempt = self
+            .calibrate(limit, &plan)
+            .context("calibrating the engine")?;
+        log.append(Line::Calibration(Box::new(attempt)))
+    }
+
+    /// Does what is left of the rounds until this one.
+    fn round(&self, round: u32, log: &mut Log) -> Result<()> {
+        let plan = log.run().plan.clone();
+        while let Some(visit) = schedule(&plan, log).next_visit()
+            && visit.round <= round
+        {
             let contender = &self.contenders[visit.contender];
             if let Err(error) = self.visit(contender, visit, &plan, log) {
                 self.interrupt.check()?;
@@ -80,7 +103,7 @@ impl Bench<'_> {
                 }))?;
             }
         }
-        log.append(Line::End { at: now() })
+        Ok(())
     }
 
     fn tell(&self, plan: &Plan, log: &Log, what: &str) {

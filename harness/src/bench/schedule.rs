@@ -120,8 +120,7 @@ impl Schedule<'_> {
     /// hits everyone alike.
     fn visits(&self) -> impl Iterator<Item = Visit> {
         let contenders = self.plan.contenders.len();
-        let open = u32::from(!self.plan.rates.is_empty());
-        (1..=self.plan.rounds + open).flat_map(move |round| {
+        (1..=self.plan.rounds_in_all()).flat_map(move |round| {
             (0..contenders).map(move |place| Visit {
                 round,
                 contender: (place + round as usize - 1) % contenders,

@@ -1,5 +1,7 @@
 //! `harness bench`: what is measured, with what, and where the results go.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,8 @@ use crate::bench::engine::wrk::Wrk;
 use crate::bench::log::Log;
 use crate::bench::platform;
 use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
-use crate::bench::report::write;
+use crate::bench::report::figure::listed;
+use crate::bench::report::scale;
 use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
 use crate::bench::schedule::Schedule;
@@ -56,12 +59,13 @@ pub(super) struct BenchOptions {
     /// Load before the measured time
     #[arg(long, value_parser = humantime::parse_duration, default_value = "2s")]
     warmup: Duration,
-    /// Connections of the load
-    #[arg(long, default_value_t = 100, value_parser = positive)]
-    connections: usize,
-    /// Workers of each contender
-    #[arg(long, default_value_t = 1, value_parser = positive)]
-    workers: usize,
+    /// Connections of the load; several, such as 1,100,10000, are as many runs, and a report on
+    /// how it scales
+    #[arg(long, value_name = "NUMBERS", default_value = "100", value_delimiter = ',', value_parser = positive)]
+    connections: Vec<usize>,
+    /// Workers of each contender; several likewise
+    #[arg(long, value_name = "NUMBERS", default_value = "1", value_delimiter = ',', value_parser = positive)]
+    workers: Vec<usize>,
     /// Processors of the contender, and of everything else, such as 0/1 or 0-1/2-7 [default: the
     /// first and the others]
     #[arg(long, value_name = "CONTENDER/OTHERS")]
@@ -181,19 +185,21 @@ fn rate(text: &str) -> Result<Rate> {
 /// Runs the command; false if a contender failed its check or could not be measured.
 pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     if let Some(folder) = &options.resume {
-        let mut log = Log::resume(folder)?;
-        let recorded = Recorded::try_parse_from(&log.run().command)
+        let mut logs = resumed(folder)?;
+        let recorded = Recorded::try_parse_from(&logs[0].run().command)
             .context("reading the recorded command line")?;
         let RecordedCommand::Bench(options) = recorded.command;
         let contenders = options.chosen()?;
-        log.append(Line::Resumed { at: now() })?;
-        return options.measure(folder, &contenders, &mut log);
+        for log in &mut logs {
+            log.append(Line::Resumed { at: now() })?;
+        }
+        return options.measure(folder, &contenders, &mut logs);
     }
     let contenders = options.chosen()?;
     let split = options.split()?;
-    let plan = options.plan(&contenders, &split);
+    let plans = options.plans(&contenders, &split);
     if options.dry_run {
-        print(described(&plan));
+        print(described(&plans));
         return Ok(true);
     }
     let engine = options.engine.engine();
@@ -202,19 +208,38 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         &engine.version()?,
         &obtain::shared_server(&Interrupt::never())?.version,
     );
-    let run = Run {
+    let (started_at, machine) = (now(), platform::machine());
+    let folder = options.folder(&started_at, &machine.host)?;
+    let runs = plans.into_iter().map(|plan| Run {
         schema: SCHEMA,
-        started_at: now(),
+        started_at: started_at.clone(),
         command: command_line(),
         commit: platform::commit(),
-        machine: platform::machine(),
-        versions,
+        machine: machine.clone(),
+        versions: versions.clone(),
         plan,
         imported: None,
+    });
+    let mut logs = begun(&folder, runs.collect())?;
+    options.measure(&folder, &contenders, &mut logs)
+}
+
+/// The files of new runs: one in the folder itself, several in folders below it.
+fn begun(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
+    let is_one = runs.len() == 1;
+    let begin = |run: Run| match is_one {
+        true => Log::begin(folder, run),
+        false => Log::begin(&folder.join(scale::name(&run.plan)), run),
     };
-    let folder = options.folder(&run)?;
-    let mut log = Log::begin(&folder, run)?;
-    options.measure(&folder, &contenders, &mut log)
+    runs.into_iter().map(begin).collect()
+}
+
+/// The runs of a folder, taken up again.
+fn resumed(folder: &Path) -> Result<Vec<Log>> {
+    match scale::folders(folder)? {
+        runs if runs.is_empty() => Ok(vec![Log::resume(folder)?]),
+        runs => runs.iter().map(|run| Log::resume(run)).collect(),
+    }
 }
 
 impl BenchOptions {
@@ -237,7 +262,24 @@ impl BenchOptions {
         Ok(Split { contender, others })
     }
 
-    fn plan(&self, contenders: &[Contender], split: &Split) -> Plan {
+    /// A plan for each number of workers and of connections.
+    fn plans(&self, contenders: &[Contender], split: &Split) -> Vec<Plan> {
+        let mut points = Vec::new();
+        for workers in &self.workers {
+            points.extend(self.connections.iter().map(|of_load| (*workers, *of_load)));
+        }
+        points.sort_unstable();
+        points.dedup();
+        let plan = |point| self.plan(contenders, split, point);
+        points.into_iter().map(plan).collect()
+    }
+
+    fn plan(
+        &self,
+        contenders: &[Contender],
+        split: &Split,
+        (workers, connections): (usize, usize),
+    ) -> Plan {
         let planned = contenders.iter().map(|contender| Planned {
             name: contender.name.clone(),
             made_of: contender.made_of.clone(),
@@ -258,8 +300,8 @@ impl BenchOptions {
             rounds: self.rounds,
             duration_secs: duration.as_secs_f64(),
             warmup_secs: warmup.as_secs_f64(),
-            connections: self.connections,
-            workers: self.workers,
+            connections,
+            workers,
             contender_cpus: split.contender.numbers().to_vec(),
             other_cpus: split.others.numbers().to_vec(),
             engine: self.engine.engine().name().to_owned(),
@@ -278,12 +320,12 @@ impl BenchOptions {
     }
 
     /// Where the results go: a folder that holds no run yet.
-    fn folder(&self, run: &Run) -> Result<PathBuf> {
+    fn folder(&self, started_at: &str, host: &str) -> Result<PathBuf> {
         if let Some(folder) = &self.out {
             return Ok(folder.clone());
         }
-        let date = run.started_at.split('T').next().unwrap_or_default();
-        let name = format!("{date}-{}", run.machine.host);
+        let date = started_at.split('T').next().unwrap_or_default();
+        let name = format!("{date}-{host}");
         let numbered = (2..1000).map(|number| format!("{name}-{number}"));
         let free = std::iter::once(name.clone())
             .chain(numbered)
@@ -294,10 +336,10 @@ impl BenchOptions {
         })
     }
 
-    /// Measures what is left, and writes the report.
-    fn measure(&self, folder: &Path, contenders: &[Contender], log: &mut Log) -> Result<bool> {
-        let plan = log.run().plan.clone();
-        let planned = plan.contenders.iter().map(|planned| &planned.name);
+    /// Measures what is left of the runs, and writes their reports.
+    fn measure(&self, folder: &Path, contenders: &[Contender], logs: &mut [Log]) -> Result<bool> {
+        let planned = logs[0].run().plan.contenders.clone();
+        let planned = planned.iter().map(|planned| &planned.name);
         ensure!(
             planned.eq(contenders.iter().map(|contender| &contender.name)),
             "the contenders are no longer those of the run in {}",
@@ -320,40 +362,43 @@ impl BenchOptions {
         }
         split.others.pin()?;
         let engine = self.engine.engine();
-        let bar = bar()?;
+        let board = Board::of(logs)?;
         let bench = Bench {
             contenders,
             limit: limit.as_ref(),
             engine: &*engine,
             cpus: &split.contender,
             interrupt: &interrupt,
-            progress: &|schedule, what| show(&bar, schedule, what),
+            progress: &|schedule, what| board.show(schedule, what),
         };
-        let done = bench.run(log);
-        bar.finish_and_clear();
+        let done = bench.run(logs);
+        board.bar.finish_and_clear();
         if let Err(error) = done {
-            let kept = Schedule {
-                plan: &plan,
-                lines: log.lines(),
-            };
+            let kept: usize = logs.iter().map(|log| schedule(log).done()).sum();
             return Err(error.context(format!(
-                "{} attempts are kept: go on with `harness bench --resume {}`",
-                kept.done(),
+                "{kept} attempts are kept: go on with `harness bench --resume {}`",
                 folder.display()
             )));
         }
-        write(folder, None)?;
         report(&ReportOptions {
             folder: folder.to_owned(),
             baseline: None,
             json: self.json,
         })?;
-        let all_measured = !log.lines().iter().any(|line| match line {
+        let mut lines = logs.iter().flat_map(Log::lines);
+        let all_measured = !lines.any(|line| match line {
             Line::Failure(_) => true,
             Line::Start(start) => !start.failed.is_empty(),
             _ => false,
         });
         Ok(all_measured)
+    }
+}
+
+fn schedule(log: &Log) -> Schedule<'_> {
+    Schedule {
+        plan: &log.run().plan,
+        lines: log.lines(),
     }
 }
 
@@ -363,24 +408,66 @@ pub(super) fn command_line() -> Vec<String> {
     std::iter::once("harness".to_owned()).chain(words).collect()
 }
 
-/// A line of progress on a terminal; none elsewhere.
-fn bar() -> Result<ProgressBar> {
-    let bar = ProgressBar::new(0);
-    if !std::io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    let style =
-        ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
-    bar.set_style(style.context("the form of the progress")?);
-    bar.enable_steady_tick(Duration::from_secs(1));
-    Ok(bar)
+/// A line of progress on a terminal, none elsewhere, and how far each run is.
+struct Board {
+    bar: ProgressBar,
+    runs: RefCell<BTreeMap<(usize, usize), Work>>,
 }
 
-fn show(bar: &ProgressBar, schedule: &Schedule<'_>, what: &str) {
-    bar.set_length((schedule.closed_attempts() + schedule.open_attempts()) as u64);
-    bar.set_position(schedule.done() as u64);
-    bar.set_prefix(rounded(schedule.estimate()));
-    bar.set_message(what.to_owned());
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    attempts: usize,
+    done: usize,
+    left: Duration,
+}
+
+impl Work {
+    fn of(schedule: &Schedule<'_>) -> Self {
+        Self {
+            attempts: schedule.closed_attempts() + schedule.open_attempts(),
+            done: schedule.done(),
+            left: schedule.estimate(),
+        }
+    }
+}
+
+impl Board {
+    fn of(logs: &[Log]) -> Result<Self> {
+        let bar = ProgressBar::new(0);
+        if !std::io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style =
+            ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
+        bar.set_style(style.context("the form of the progress")?);
+        bar.enable_steady_tick(Duration::from_secs(1));
+        let runs = logs
+            .iter()
+            .map(|log| (Self::key(&log.run().plan), Work::of(&schedule(log))));
+        Ok(Self {
+            bar,
+            runs: RefCell::new(runs.collect()),
+        })
+    }
+
+    fn key(plan: &Plan) -> (usize, usize) {
+        (plan.workers, plan.connections)
+    }
+
+    fn show(&self, schedule: &Schedule<'_>, what: &str) {
+        let mut runs = self.runs.borrow_mut();
+        runs.insert(Self::key(schedule.plan), Work::of(schedule));
+        let sum = |of: fn(&Work) -> usize| runs.values().map(of).sum::<usize>() as u64;
+        self.bar.set_length(sum(|work| work.attempts));
+        self.bar.set_position(sum(|work| work.done));
+        let left = runs.values().map(|work| work.left).sum();
+        self.bar.set_prefix(rounded(left));
+        self.bar.set_message(match runs.len() {
+            1 => what.to_owned(),
+            _ => format!("{}: {what}", scale::name(schedule.plan)),
+        });
+    }
 }
 
 /// To the second below ten minutes, to the minute above.
@@ -393,9 +480,9 @@ fn rounded(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs() / unit * unit)).to_string()
 }
 
-/// What a plan is, for `--dry-run`.
-fn described(plan: &Plan) -> String {
-    let schedule = Schedule { plan, lines: &[] };
+/// What the plans are, for `--dry-run`.
+fn described(plans: &[Plan]) -> String {
+    let plan = &plans[0];
     let contenders = plan.contenders.iter().map(|planned| {
         let kind = match (planned.is_limit, planned.in_container) {
             (true, _) => "the limit, no contender",
@@ -414,27 +501,40 @@ fn described(plan: &Plan) -> String {
         .iter()
         .map(|scenario| scenario.name())
         .collect();
+    let schedules = || plans.iter().map(|plan| Schedule { plan, lines: &[] });
+    let open: usize = schedules().map(|schedule| schedule.open_attempts()).sum();
     let _ = write!(
         text,
-        "\n\n{} rounds of {}: {} s each after {} s, {} connections, engine {}\n\
+        "\n\n{} rounds of {}: {} s each after {} s, {} connections, {} workers, engine {}\n\
          contender on processor {:?}, everything else on {:?}\n\
          {} attempts in closed loop, {} in open loop: about {}",
         plan.rounds,
         names.join(", "),
         plan.duration_secs,
         plan.warmup_secs,
-        plan.connections,
+        each(plans.iter().map(|plan| plan.connections)),
+        each(plans.iter().map(|plan| plan.workers)),
         plan.engine,
         plan.contender_cpus,
         plan.other_cpus,
-        schedule.closed_attempts(),
-        match schedule.open_attempts() {
+        schedules()
+            .map(|schedule| schedule.closed_attempts())
+            .sum::<usize>(),
+        match open {
             0 => "none".to_owned(),
             some => format!("about {some}"),
         },
-        rounded(schedule.estimate())
+        rounded(schedules().map(|schedule| schedule.estimate()).sum())
     );
     text
+}
+
+/// Each of the numbers once.
+fn each(numbers: impl Iterator<Item = usize>) -> String {
+    let numbers: BTreeSet<_> = numbers.collect();
+    let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    listed(&numbers)
 }
 
 #[cfg(test)]

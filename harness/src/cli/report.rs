@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::bench::report::scale::{self, Scale};
 use crate::bench::standings::Standings;
 use crate::bench::{report, results};
 use crate::guide::print;
@@ -25,16 +26,34 @@ pub(super) struct ReportOptions {
 
 /// Runs the command.
 pub(super) fn report(options: &ReportOptions) -> Result<()> {
-    let results = results::read(&options.folder)?;
-    if options.json {
-        print(report::json(&results, options.baseline.as_deref())?);
-        return Ok(());
+    let (folder, baseline) = (&options.folder, options.baseline.as_deref());
+    let runs = scale::folders(folder)?;
+    let text = if runs.is_empty() {
+        let results = results::read(folder)?;
+        if options.json {
+            print(report::json(&results, baseline)?);
+            return Ok(());
+        }
+        let standings = Standings::of(&results, results.baseline(baseline)?);
+        report::summary(&results, &standings, report::terminal_width())
+    } else {
+        let scale = Scale::read(folder)?;
+        if options.json {
+            print(scale.json()?);
+            return Ok(());
+        }
+        scale.text()
+    };
+    let mut written = Vec::new();
+    for run in &runs {
+        written.extend(report::write(run, baseline)?);
     }
-    let written = report::write(&options.folder, options.baseline.as_deref())?;
-    let standings = Standings::of(&results, results.baseline(options.baseline.as_deref())?);
-    let summary = report::summary(&results, &standings, report::terminal_width());
+    written.extend(match runs.is_empty() {
+        true => report::write(folder, baseline)?,
+        false => scale::write(folder)?,
+    });
     // A reader that has gone (`| head`) has seen enough.
-    let _ = anstream::stdout().write_all(summary.as_bytes());
+    let _ = anstream::stdout().write_all(text.as_bytes());
     print("");
     for path in written {
         print(path.display());

@@ -131,6 +131,83 @@ fn an_open_loop_is_asked_for_its_rate() {
 }
 
 #[test]
+fn several_numbers_of_connections_and_workers_are_as_many_runs_and_one_report() {
+    let field = field();
+    let numbers = ["--connections=1,4", "--workers=1,2", "--rounds=2"];
+    let short = [
+        "honest",
+        "--scenarios=info",
+        "--duration=500ms",
+        "--warmup=100ms",
+        "--out=run",
+    ];
+    let said = said(
+        field
+            .command(&[numbers.as_slice(), &short].concat())
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let mut began = Vec::new();
+    for (workers, connections) in [(1, 1), (1, 4), (2, 1), (2, 4)] {
+        let name = format!("workers-{workers}-connections-{connections}");
+        let folder = field.path("run").join(name);
+        let results = results::read(&folder).unwrap();
+        let plan = &results.run.plan;
+        assert_eq!((plan.workers, plan.connections), (workers, connections));
+        assert!(folder.join("report.html").is_file());
+        let rounds = results.attempts.iter().map(|attempt| attempt.round);
+        assert_eq!(rounds.collect::<Vec<_>>(), [1, 2]);
+        let starts = results
+            .attempts
+            .iter()
+            .map(|attempt| attempt.started_at.clone().unwrap());
+        began.push(starts.collect::<Vec<_>>());
+    }
+    // All first rounds come before any second one.
+    let firsts = began.iter().map(|starts| &starts[0]).max();
+    let seconds = began.iter().map(|starts| &starts[1]).min();
+    assert!(firsts <= seconds, "{began:?}");
+    let table = fs::read_to_string(field.path("run").join("scale.csv")).unwrap();
+    assert_eq!(table.lines().count(), 5, "{table}");
+    assert_eq!(said.out.matches("honest").count(), 4, "{}", said.out);
+    // The report can be made again.
+    fs::remove_file(field.path("run").join("scale.html")).unwrap();
+    let report = field.harness(&["report", "run"]).output().unwrap();
+    assert!(report.status.success() && field.path("run").join("scale.html").is_file());
+}
+
+#[test]
+fn several_runs_are_resumed_together() {
+    let field = field();
+    let arguments = [
+        "honest",
+        "--scenarios=info",
+        "--connections=1,2",
+        "--rounds=1",
+        "--duration=1s",
+        "--warmup=100ms",
+        "--out=run",
+    ];
+    let mut harness = field.command(&arguments).spawn().unwrap();
+    let read = |connections: u32| {
+        let name = format!("workers-1-connections-{connections}");
+        results::read(&field.path("run").join(name))
+    };
+    wait_until("an attempt", || {
+        read(1).is_ok_and(|results| !results.attempts.is_empty())
+    });
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    let before = read(1).unwrap().attempts;
+    let resumed = said(field.command(&["--resume=run"]).output().unwrap());
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    assert_eq!(read(1).unwrap().attempts, before);
+    assert_eq!(read(2).unwrap().attempts.len(), 1);
+    assert!(field.path("run").join("scale.md").is_file());
+}
+
+#[test]
 fn a_killed_run_leaves_nothing_behind_and_is_resumed_with_all_it_had() {
     let field = field();
     let mut harness = field.begin();
