@@ -38,8 +38,9 @@ const PERIOD: (Duration, Duration) = (Duration::from_secs(3), Duration::from_sec
 /// Time that a fault lasts.
 const FAULT: Duration = Duration::from_secs(1);
 
-/// Share of the samples at the begin that do not count: pools and buffers fill up first.
-const WARMUP: f64 = 0.25;
+/// Share of the samples at the begin that do not count: pools and buffers fill up first, to the most
+/// that any fault takes, and some faults need more than one turn for it.
+const WARMUP: f64 = 0.5;
 
 /// Growth over the whole soak, as a share of the mean, below which a slope counts as flat.
 const FLAT: f64 = 0.05;
