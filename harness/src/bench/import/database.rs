@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _};
 
 use super::{Kept, Row, chosen};
 
@@ -66,18 +66,27 @@ pub(super) fn read(path: &Path, run: Option<&str>) -> Result<(Kept, Vec<Row>)> {
     runtime.block_on(async {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let mut database = options.connect().await.context("opening it")?;
-        let mut runs: Vec<Kept> = rows(&mut database, &RUNS, "").await?;
-        let results = RESULTS.columns(&mut database).await?;
-        let ids: Vec<_> = runs.iter().map(|run| run.run_id.as_str()).collect();
-        let id = chosen(&ids, run)?.to_owned();
-        let kept = runs.swap_remove(
-            runs.iter()
-                .position(|run| run.run_id == id)
-                .context("the chosen run is one of them")?,
-        );
-        let sql = select(&RESULTS, &results, "WHERE run_id = ? ORDER BY rowid");
-        Ok((kept, fetch(&mut database, sql, Some(&id)).await?))
+        let read = read_from(&mut database, run).await;
+        // It has a thread of its own, which ends with it.
+        let closed = database.close().await;
+        let read = read?;
+        closed.context("closing it")?;
+        Ok(read)
     })
+}
+
+async fn read_from(database: &mut SqliteConnection, run: Option<&str>) -> Result<(Kept, Vec<Row>)> {
+    let mut runs: Vec<Kept> = rows(database, &RUNS, "").await?;
+    let results = RESULTS.columns(database).await?;
+    let ids: Vec<_> = runs.iter().map(|run| run.run_id.as_str()).collect();
+    let id = chosen(&ids, run)?.to_owned();
+    let kept = runs.swap_remove(
+        runs.iter()
+            .position(|run| run.run_id == id)
+            .context("the chosen run is one of them")?,
+    );
+    let sql = select(&RESULTS, &results, "WHERE run_id = ? ORDER BY rowid");
+    Ok((kept, fetch(database, sql, Some(&id)).await?))
 }
 
 async fn rows<T: DeserializeOwned>(
