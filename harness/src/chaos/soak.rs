@@ -130,10 +130,11 @@ pub(super) fn soak(
     options: &Options,
     progress: &mut dyn FnMut(&Fault, Option<&Row>),
 ) -> Result<Soak> {
-    let faults: Vec<Fault> = ROUND
+    let mut faults: Vec<Fault> = ROUND
         .iter()
         .map(|slug| named(slug))
         .collect::<Result<_>>()?;
+    faults.retain(|fault| stage.cannot(fault).is_none());
     let quiet = named("none")?;
     let period = (time / PERIODS).clamp(PERIOD.0, PERIOD.1);
     let (mut begin, prompt) = usual(stage)?;

@@ -62,8 +62,8 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         Some(url) => vec![options.at(url, &run_options, &interrupt)?],
         None => {
             let command = options.command.as_deref();
-            let mut contenders = options.choice.contenders(false, command)?;
-            contenders.retain(|contender| !options.choice.all || !contender.is_limit);
+            let mut contenders = options.choice.contenders_or_upstreams(false, command)?;
+            contenders.retain(|contender| !options.choice.all || !contender.is_limit());
             let shown = contenders.iter().map(|contender| {
                 run(contender, &run_options, &interrupt, &mut |fault, row| {
                     say(&contender.name, fault, row);

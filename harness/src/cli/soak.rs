@@ -35,7 +35,7 @@ pub(super) struct SoakOptions {
 /// Runs the command; false if something broke or grows.
 pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
     let interrupt = Interrupt::by_signal()?;
-    let contenders = options.choice.contenders(false, None)?;
+    let contenders = options.choice.contenders_or_upstreams(false, None)?;
     ensure!(contenders.len() == 1, "one contender is soaked at a time");
     let contender = &contenders[0];
     let run_options = Options {
