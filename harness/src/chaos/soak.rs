@@ -90,14 +90,13 @@ impl Soak {
 
     /// The report for a terminal.
     pub(crate) fn text(&self) -> String {
+        let restarts = match self.postgres_restarts {
+            0 => String::new(),
+            some => format!(", Postgres restarted {some} times"),
+        };
         let mut text = format!(
-            "{}: {} requests in {:.0} s, {} wrong; {} faults, Postgres restarted {} times\n\n",
-            self.contender,
-            self.requests,
-            self.secs,
-            self.wrong,
-            self.faults,
-            self.postgres_restarts
+            "{}: {} requests in {:.0} s, {} wrong; {} faults{restarts}\n\n",
+            self.contender, self.requests, self.secs, self.wrong, self.faults
         );
         let rows = self.slopes.iter().map(|slope| {
             [

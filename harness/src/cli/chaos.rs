@@ -27,7 +27,8 @@ pub(super) struct ChaosOptions {
     /// Only the faults whose name fits, such as `postgres/*`
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = |text: &str| Pattern::new(text))]
     faults: Vec<Pattern>,
-    /// Requests in a second, a quarter of them to each scenario
+    /// Requests in a second, a quarter of them to each scenario; of an upstream, a quarter with a wrong
+    /// key
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
     /// Time that each fault lasts: by default longer than every deadline of the contract but the one
