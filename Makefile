@@ -67,11 +67,12 @@ cost: build ## Count what a request costs, and hold it against docs/PERFORMANCE.
 profile: build ## Draw a flame graph of our target: SCENARIO=movies, CLIENTS=tuned
 	@acceptance/profile $(or $(SCENARIO),movies) $(or $(CLIENTS),tuned)
 
-chaos: build ## Bring faults about under load, and show how our target bears them
-	@$(HARNESS) chaos axum
+chaos: build ## Bring faults about under load, and show how our target and our upstream bear them
+	@$(HARNESS) chaos axum upstream
 
-soak: build ## Soak our target for an hour
+soak: build ## Soak our target for an hour, then our upstream for another
 	@$(HARNESS) soak axum
+	@$(HARNESS) soak upstream
 
 fuzz: cargo ## Fuzz every target for a minute: needs a nightly compiler and cargo-fuzz
 	@fuzz/run

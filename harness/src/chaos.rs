@@ -1,7 +1,8 @@
 //! Chaos: how does a contender behave while something goes wrong?
 //!
-//! A steady load asks all four scenarios, and every answer is held against the contract, while one
-//! fault after the other is brought about and ended. What came of each is a row of the report.
+//! A steady load asks all four scenarios, or an upstream for its product, and every answer is held
+//! against the contract, while one fault after the other is brought about and ended. What came of
+//! each is a row of the report.
 
 mod aside;
 mod census;
@@ -13,6 +14,7 @@ mod load;
 mod proxy;
 mod question;
 pub(crate) mod report;
+mod route;
 pub(crate) mod row;
 mod soak;
 mod stage;
@@ -32,11 +34,12 @@ use self::load::Load;
 use self::proxy::Proxy;
 use self::question::Questions;
 use self::report::Report;
+use self::route::{OF_CONTENDER, OF_UPSTREAM};
 use self::row::Row;
 use self::soak::{Soak, soak};
 use self::stage::{Process, Scene, Stage};
 use self::window::{Window, latencies, quantile};
-use crate::check::database::Database;
+use crate::check::database::{self, Database, Rows};
 use crate::check::upstream::RecordingUpstream;
 use crate::check::{Secrets, Target, random};
 use crate::contender::{Contender, Surroundings};
@@ -79,8 +82,8 @@ pub(crate) struct There {
     pub(crate) database_url: Option<String>,
 }
 
-/// Starts a contender with an upstream and a Postgres of the harness's own, and brings the faults
-/// about. `progress` is told what comes next, and what came of it.
+/// Starts a contender with an upstream and a Postgres of the harness's own, or an upstream alone, and
+/// brings the faults about. `progress` is told what comes next, and what came of it.
 ///
 /// # Errors
 /// The process was asked to end, the contender does not start, or the harness's own side broke.
@@ -112,6 +115,28 @@ pub(crate) fn soak_contender(
     })
 }
 
+/// What a contender depends on, each behind a proxy.
+struct Dependencies {
+    database: Database,
+    postgres_proxy: Proxy,
+    upstream_proxy: Proxy,
+    upstream: RecordingUpstream,
+}
+
+impl Dependencies {
+    fn start(aside: &Aside, secrets: &Secrets) -> Result<Self> {
+        let localhost = Ipv4Addr::LOCALHOST.into();
+        let upstream = RecordingUpstream::start(localhost, 0, &secrets.api_key)?;
+        let postgres = TemporaryPostgres::start()?;
+        Ok(Self {
+            upstream_proxy: Proxy::start(aside, localhost, 0, upstream.address())?,
+            upstream,
+            postgres_proxy: Proxy::start(aside, localhost, 0, postgres.address())?,
+            database: Database::of(postgres)?,
+        })
+    }
+}
+
 /// Starts a contender, and a load on it, with all of its surroundings in the harness's hands.
 fn on_stage<T>(
     contender: &Contender,
@@ -121,25 +146,26 @@ fn on_stage<T>(
 ) -> Result<T> {
     contender.build(interrupt)?;
     let secrets = Secrets::bench();
-    let localhost = Ipv4Addr::LOCALHOST.into();
     // Dropped in the opposite order: the contender before what it depends on.
     let aside = Aside::start("chaos")?;
-    let upstream = RecordingUpstream::start(localhost, 0, &secrets.api_key)?;
-    let postgres = TemporaryPostgres::start()?;
-    let upstream_proxy = Proxy::start(&aside, localhost, 0, upstream.address())?;
-    let postgres_proxy = Proxy::start(&aside, localhost, 0, postgres.address())?;
-    let database = Database::of(postgres)?;
+    let (round, dependencies) = match contender.is_upstream() {
+        true => (OF_UPSTREAM, None),
+        false => (OF_CONTENDER, Some(Dependencies::start(&aside, &secrets)?)),
+    };
+    let dependencies = dependencies.as_ref();
     interrupt.check()?;
+    let upstream_proxy = dependencies.map(|they| &they.upstream_proxy);
+    let postgres_proxy = dependencies.map(|they| &they.postgres_proxy);
     let surroundings = Surroundings {
-        upstream: upstream_proxy.address(),
-        postgres_port: postgres_proxy.address().port(),
+        upstream: upstream_proxy.map(Proxy::address),
+        postgres_port: postgres_proxy.map(|proxy| proxy.address().port()),
         secrets: secrets.clone(),
         workers: None,
         cpus: None,
     };
-    let users: Vec<Profile> = (0..USERS).map(|_| random::profile()).collect();
-    let (upstream, database) = (upstream.turn(), database.turn());
-    let rows = database.insert(&users)?;
+    let upstream = dependencies.map(|they| they.upstream.turn());
+    let database = dependencies.map(|they| they.database.turn());
+    let (users, rows) = users(database.as_ref())?;
     let room = room();
     let port = match contender.own_port(false)? {
         Some(port) => port,
@@ -147,8 +173,8 @@ fn on_stage<T>(
     };
     let running = contender.start_on(port, false, &surroundings, interrupt)?;
     let address = running.address;
-    let questions = Questions::new(address.to_string(), String::new(), secrets, users);
-    let questions = Arc::new(questions);
+    let there = (address.to_string(), String::new());
+    let questions = Arc::new(Questions::new(round, there, secrets, users));
     let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
     let mut stage = Stage::new(Scene {
         load,
@@ -159,10 +185,10 @@ fn on_stage<T>(
             surroundings: &surroundings,
             running: Some(running),
         }),
-        upstream: Some(&upstream),
-        upstream_proxy: Some(&upstream_proxy),
-        database: Some(&database),
-        postgres_proxy: Some(&postgres_proxy),
+        upstream: upstream.as_ref(),
+        upstream_proxy,
+        database: database.as_ref(),
+        postgres_proxy,
         interrupt,
         room: room - room / 3,
         duration: options.duration,
@@ -200,15 +226,10 @@ pub(crate) fn run_there(
     let database = database_url.as_deref().map(Database::at).transpose()?;
     let turn = upstream.as_ref().map(|(served, _)| served.turn());
     let database = database.as_ref().map(Database::turn);
-    let users: Vec<Profile> = match database {
-        Some(_) => (0..USERS).map(|_| random::profile()).collect(),
-        None => vec![fixtures::profile()],
-    };
-    let rows = database.as_ref().map(|turn| turn.insert(&users));
-    let rows = rows.transpose()?;
+    let (users, rows) = users(database.as_ref())?;
     let address = target.address();
-    let (host, prefix) = target.host_and_prefix();
-    let questions = Arc::new(Questions::new(host, prefix, secrets, users));
+    let there = target.host_and_prefix();
+    let questions = Arc::new(Questions::new(OF_CONTENDER, there, secrets, users));
     let room = room();
     let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
     let mut stage = Stage::new(Scene {
@@ -230,6 +251,17 @@ pub(crate) fn run_there(
     Ok(Report::new(url, "", options, found?))
 }
 
+/// Users that have rows, which are removed when the guard is dropped; the seed row's alone where the
+/// database is not in the harness's hands.
+fn users<'a>(database: Option<&'a database::Turn<'_>>) -> Result<(Vec<Profile>, Option<Rows<'a>>)> {
+    let Some(database) = database else {
+        return Ok((vec![fixtures::profile()], None));
+    };
+    let users: Vec<Profile> = (0..USERS).map(|_| random::profile()).collect();
+    let rows = database.insert(&users)?;
+    Ok((users, Some(rows)))
+}
+
 /// Descriptors for the load's connections and a crowd's: as many as the system lets this process
 /// have.
 fn room() -> usize {
@@ -246,12 +278,7 @@ fn bring_about(
     let (mut begin, prompt) = usual(stage)?;
     let mut rows = Vec::new();
     for fault in &options.faults {
-        let missing = fault.needs().filter(|need| !stage.has(*need));
-        if let Some(missing) = missing {
-            rows.push(Row::not_applicable(fault, missing.missing()));
-            continue;
-        }
-        if let Some(why) = stage.cannot(fault.kind) {
+        if let Some(why) = stage.cannot(fault) {
             rows.push(Row::not_applicable(fault, why));
             continue;
         }
@@ -326,11 +353,19 @@ impl Stage<'_> {
         }
     }
 
-    /// Why this contender cannot be shown a fault, beside what it needs.
-    fn cannot(&self, kind: Kind) -> Option<&'static str> {
-        let process = self.scene.contender.as_ref()?;
-        let has_own_port = process.contender.own_port(false).ok().flatten().is_some();
-        (kind == Kind::Rolling && has_own_port)
+    /// Why this contender cannot be shown a fault, if it cannot.
+    fn cannot(&self, fault: &Fault) -> Option<&'static str> {
+        let process = self.scene.contender.as_ref();
+        let missing = fault.needs().filter(|need| !self.has(*need));
+        if let Some(missing) = missing {
+            let is_upstream = process.is_some_and(|process| process.contender.is_upstream());
+            return Some(match is_upstream {
+                true => "an upstream depends on nothing",
+                false => missing.missing(),
+            });
+        }
+        let has_own_port = process?.contender.own_port(false).ok().flatten().is_some();
+        (fault.kind == Kind::Rolling && has_own_port)
             .then_some("the contender listens on a port of its own: there can be no second one")
     }
 }

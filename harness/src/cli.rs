@@ -75,12 +75,12 @@ enum Command {
     /// Exit code 0 if all were measured, 1 if one failed its check or did not start, 2 if nothing
     /// could be measured or the run was interrupted.
     Bench(Box<bench::BenchOptions>),
-    /// Bring faults about under a steady load, and show how a contender bears them
+    /// Bring faults about under a steady load, and show how a contender or an upstream bears them
     ///
     /// Exit code 0 if it keeps the contract under all of them, 1 if it does not, 2 if that could not
     /// be told.
     Chaos(Box<chaos::ChaosOptions>),
-    /// Soak a contender: hours of load with churn and faults, in which nothing may grow
+    /// Soak a contender or an upstream: hours of load with churn and faults, in which nothing may grow
     ///
     /// Exit code 0 if nothing breaks or grows, 1 if something does, 2 if that could not be told.
     Soak(soak::SoakOptions),

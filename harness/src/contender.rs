@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal};
 use schema::env::{
     DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL, WORKERS,
 };
+use serde::Deserialize;
 
 use crate::check::{Level, Secrets};
 use crate::cpus::Cpus;
@@ -43,8 +44,8 @@ pub(crate) struct Contender {
     pub(crate) name: String,
     /// Language and framework with versions, such as `Rust 1.95, axum 0.8`.
     pub(crate) made_of: String,
-    /// Whether it is no contender but the physical limit, which fails checks by design.
-    pub(crate) is_limit: bool,
+    /// What it is, if no contender.
+    pub(crate) kind: Option<Kind>,
     /// The level that it promises.
     pub(crate) promises: Level,
     /// What it deviates from on purpose: slug or pattern, and why.
@@ -53,6 +54,16 @@ pub(crate) struct Contender {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) native: Option<Native>,
     pub(crate) container: Option<Container>,
+}
+
+/// What is started and asked as contenders are, and is none.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The physical limit, which fails checks by design.
+    Limit,
+    /// An upstream, which serves the product and depends on nothing.
+    Upstream,
 }
 
 /// How it starts as a process of this machine.
@@ -84,8 +95,9 @@ pub(crate) struct Container {
 /// What a contender is told of its surroundings.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
-    pub(crate) upstream: SocketAddr,
-    pub(crate) postgres_port: u16,
+    /// None if it depends on none, as for the next.
+    pub(crate) upstream: Option<SocketAddr>,
+    pub(crate) postgres_port: Option<u16>,
     pub(crate) secrets: Secrets,
     /// Worker threads or processes that it is asked to have; its own default if not said.
     pub(crate) workers: Option<usize>,
@@ -107,6 +119,16 @@ enum Process {
 }
 
 impl Contender {
+    /// Whether it is the physical limit.
+    pub(crate) fn is_limit(&self) -> bool {
+        self.kind == Some(Kind::Limit)
+    }
+
+    /// Whether it is an upstream.
+    pub(crate) fn is_upstream(&self) -> bool {
+        self.kind == Some(Kind::Upstream)
+    }
+
     /// Whether it says how it starts as a process, or in a container.
     pub(crate) fn can_start(&self, in_container: bool) -> bool {
         match in_container {
@@ -224,15 +246,20 @@ impl Contender {
             (HOST.name, Ipv4Addr::LOCALHOST.to_string()),
             (PORT.name, port.to_string()),
             (JWT_SECRET.name, secrets.jwt_secret.clone()),
-            (UPSTREAM_URL.name, format!("http://{upstream}")),
             (UPSTREAM_API_KEY.name, secrets.api_key.clone()),
             (DB_HOST.name, Ipv4Addr::LOCALHOST.to_string()),
-            (DB_PORT.name, postgres_port.to_string()),
         ];
+        let upstream = upstream.map(|address| (UPSTREAM_URL.name, format!("http://{address}")));
+        let postgres = postgres_port.map(|port| (DB_PORT.name, port.to_string()));
+        let workers = workers.map(|workers| (WORKERS.name, workers.to_string()));
+        let ours = ours
+            .into_iter()
+            .chain(upstream)
+            .chain(postgres)
+            .chain(workers);
         let ours = ours.map(|(name, value)| (name.to_owned(), value));
-        let workers = workers.map(|workers| (WORKERS.name.to_owned(), workers.to_string()));
         let own = self.environment.clone().into_iter();
-        own.chain(bench).chain(ours).chain(workers).collect()
+        own.chain(bench).chain(ours).collect()
     }
 }
 

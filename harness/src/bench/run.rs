@@ -151,8 +151,8 @@ impl Bench<'_> {
         let postgres = TemporaryPostgres::start()?;
         let root = postgres.root().context("Postgres does not run")?;
         let surroundings = Surroundings {
-            upstream: upstream.address(),
-            postgres_port: postgres.port(),
+            upstream: Some(upstream.address()),
+            postgres_port: Some(postgres.port()),
             secrets: secrets.clone(),
             workers: Some(plan.workers),
             cpus: Some(self.cpus.clone()),
@@ -187,7 +187,7 @@ impl Bench<'_> {
     /// nothing.
     fn check(&self, contender: &Contender, subject: &Arc<Subject>) -> Result<(usize, Vec<Failed>)> {
         let (mut passed, mut failed) = (0, Vec::new());
-        if contender.is_limit {
+        if contender.is_limit() {
             return Ok((passed, failed));
         }
         let options = Options {
@@ -268,7 +268,7 @@ impl Stage {
                 Pace::Open(rate) => format!(" at {rate}/s"),
             };
             bench.tell(plan, log, &format!("{who}: {}{pace}", step.scenario));
-            let inputs = match contender.is_limit {
+            let inputs = match contender.is_limit() {
                 true => input::fixture(
                     step.scenario,
                     self.running.address,

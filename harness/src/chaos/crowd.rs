@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::aside::{Aside, Tasks};
 use super::question::Questions;
+use super::route::Route;
 use crate::bench::engine::own::answer::parse;
 use crate::bench::scenario::Scenario;
 
@@ -25,9 +26,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Receive buffer of a client that never reads: small, so that little is taken from the contender.
 const SMALL_BUFFER_BYTES: u32 = 4096;
-
-/// Requests that a client of the flood has on the way.
-const AHEAD: usize = 4;
 
 /// A crowd of such clients.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -150,7 +148,7 @@ async fn idle(address: SocketAddr, share: usize, counts: &Counts) {
 async fn slow(crowd: Crowd, address: SocketAddr, questions: &Questions, counts: &Counts) {
     loop {
         let mut stream = connect(address, counts).await;
-        let request = questions.make(Scenario::Movies).bytes;
+        let request = questions.make(Route::Scenario(Scenario::Movies)).bytes;
         let head = request.windows(4).position(|end| end == b"\r\n\r\n");
         let head = head.map_or(0, |head| head + 4);
         let (at_once, rest) = match crowd {
@@ -178,6 +176,7 @@ async fn slow(crowd: Crowd, address: SocketAddr, questions: &Questions, counts: 
 }
 
 async fn never_read(address: SocketAddr, questions: &Questions, counts: &Counts) {
+    let [first, ..] = questions.round();
     loop {
         let connect = async {
             let socket = TcpSocket::new_v4()?;
@@ -186,7 +185,7 @@ async fn never_read(address: SocketAddr, questions: &Questions, counts: &Counts)
         };
         if let Ok(mut stream) = connect.await {
             counts.opened.fetch_add(1, Ordering::Relaxed);
-            let request = questions.make(Scenario::Info).bytes;
+            let request = questions.make(first).bytes;
             while stream.write_all(&request).await.is_ok() {}
         }
         sleep(PAUSE).await;
@@ -194,7 +193,8 @@ async fn never_read(address: SocketAddr, questions: &Questions, counts: &Counts)
 }
 
 async fn flood(address: SocketAddr, questions: &Questions, counts: &Counts) {
-    let requests = Scenario::ALL.map(|scenario| questions.make(scenario).bytes);
+    let requests = questions.round().map(|route| questions.make(route).bytes);
+    let ahead = requests.len();
     let requests: Vec<u8> = requests.concat();
     loop {
         let mut stream = connect(address, counts).await;
@@ -205,7 +205,7 @@ async fn flood(address: SocketAddr, questions: &Questions, counts: &Counts) {
                 break;
             }
             let mut came = 0;
-            while came < AHEAD {
+            while came < ahead {
                 match parse(&mut buffer, false, None) {
                     Ok(Some(answer)) => {
                         buffer.drain(..answer.end);
@@ -218,7 +218,7 @@ async fn flood(address: SocketAddr, questions: &Questions, counts: &Counts) {
                     _ => break,
                 }
             }
-            if came < AHEAD {
+            if came < ahead {
                 break;
             }
         }

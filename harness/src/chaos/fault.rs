@@ -8,6 +8,7 @@ use schema::fault::Fault as UpstreamFault;
 
 use super::crowd::Crowd;
 use super::proxy::Mode;
+use super::route::Route;
 use crate::bench::scenario::Scenario;
 
 /// Delay of a slow port, in each direction.
@@ -97,12 +98,14 @@ impl Allows {
         broken: false,
     };
 
-    /// Whether a scenario may be answered so.
-    pub(super) fn error(self, scenario: Scenario, code: ErrorCode) -> bool {
-        match scenario {
-            Scenario::UsersMe => self.users_me.contains(&code),
-            Scenario::Catalog => self.catalog.contains(&code),
-            Scenario::Info | Scenario::Movies => false,
+    /// Whether a request may be answered so.
+    pub(super) fn error(self, route: Route, code: ErrorCode) -> bool {
+        match route {
+            Route::Scenario(Scenario::UsersMe) => self.users_me.contains(&code),
+            Route::Scenario(Scenario::Catalog) => self.catalog.contains(&code),
+            Route::Scenario(Scenario::Info | Scenario::Movies) | Route::Data | Route::WrongKey => {
+                false
+            }
         }
     }
 }
@@ -371,6 +374,7 @@ fn process() -> [Fault; 5] {
 mod tests {
     use std::collections::HashSet;
 
+    use super::super::route::OF_CONTENDER;
     use super::*;
 
     #[test]
@@ -381,20 +385,16 @@ mod tests {
 
     #[test]
     fn only_what_depends_on_a_fault_may_fail_by_it() {
+        let [info, movies, _, users_me] = OF_CONTENDER;
         for fault in all() {
             for code in ErrorCode::ALL {
-                assert!(!fault.allows.error(Scenario::Info, code), "{}", fault.slug);
-                assert!(!fault.allows.error(Scenario::Movies, code));
+                for route in [info, movies, Route::Data, Route::WrongKey] {
+                    assert!(!fault.allows.error(route, code), "{route}: {}", fault.slug);
+                }
             }
-            let of_database = fault
-                .allows
-                .error(Scenario::UsersMe, ErrorCode::DatabaseUnavailable);
+            let of_database = fault.allows.error(users_me, ErrorCode::DatabaseUnavailable);
             assert!(!of_database || !fault.slug.starts_with("upstream/"));
-            assert!(
-                !fault
-                    .allows
-                    .error(Scenario::UsersMe, ErrorCode::UpstreamTimeout)
-            );
+            assert!(!fault.allows.error(users_me, ErrorCode::UpstreamTimeout));
         }
     }
 }

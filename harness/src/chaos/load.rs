@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::aside::{Aside, Tasks};
 use super::client::Client;
 use super::question::{Outcome, Question, Questions};
-use crate::bench::scenario::Scenario;
+use super::route::Route;
 
 /// Time for an answer: longer than the contract's longest wait, five seconds for a connection to
 /// the database and five for its statement.
@@ -25,7 +25,7 @@ const WAITING_MAX: usize = 6000;
 /// One request, when it has come to its end.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
-    pub(super) scenario: Scenario,
+    pub(super) route: Route,
     /// When it was due, from which its latency counts.
     pub(super) due: Instant,
     pub(super) ended: Instant,
@@ -123,21 +123,22 @@ impl Load {
     }
 }
 
-/// Sends what is due, one scenario after the other.
+/// Sends what is due, one route after the other.
 async fn pace(shared: Arc<Shared>, interval: Duration) {
+    let round = shared.questions.round();
     let mut due = Instant::now();
     let mut number = 0;
     loop {
         sleep_until(due.into()).await;
         let now = Instant::now();
         while due <= now {
-            let scenario = Scenario::ALL[(number % Scenario::ALL.len() as u64) as usize];
+            let route = round[(number % round.len() as u64) as usize];
             let place = (due, number);
             let mut waiting = lock(&shared.waiting);
             if waiting.len() < shared.waiting_max {
                 waiting.insert(place);
                 drop(waiting);
-                tokio::spawn(send(Arc::clone(&shared), scenario, place));
+                tokio::spawn(send(Arc::clone(&shared), route, place));
             } else {
                 shared.unsent.fetch_add(1, Ordering::Relaxed);
             }
@@ -147,12 +148,12 @@ async fn pace(shared: Arc<Shared>, interval: Duration) {
     }
 }
 
-async fn send(shared: Arc<Shared>, scenario: Scenario, place: (Instant, u64)) {
+async fn send(shared: Arc<Shared>, route: Route, place: (Instant, u64)) {
     let (due, _) = place;
-    let question = shared.questions.make(scenario);
+    let question = shared.questions.make(route);
     let (outcome, again) = ask(&shared, &question, due).await;
     let record = Record {
-        scenario,
+        route,
         due,
         ended: Instant::now(),
         outcome,

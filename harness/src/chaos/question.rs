@@ -1,5 +1,5 @@
 //! Requests that no other request is like, and what a right answer to each is: an answer that is
-//! lost, comes twice or belongs to somebody else is seen.
+//! lost, comes twice or belongs to somebody else is seen. An upstream answers all alike: byte for byte.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::client::{Answer, Came};
+use super::route::{Round, Route};
 use crate::bench::input::{Expected, created, json};
 use crate::bench::scenario::Scenario;
 use crate::check::request::{Request, Url};
@@ -42,16 +43,27 @@ pub(super) enum Outcome {
 /// A request, and what a right answer to it is.
 #[derive(Debug)]
 pub(super) struct Question {
-    pub(super) scenario: Scenario,
+    route: Route,
     pub(super) bytes: Vec<u8>,
     /// The header that a right answer has.
     pub(super) header: Option<&'static str>,
-    /// None for what the upstream served meanwhile.
-    expected: Option<Expected>,
+    right: Right,
+}
+
+/// The body of a right answer.
+#[derive(Debug)]
+enum Right {
+    /// JSON of this value.
+    Value(Expected),
+    /// What the upstream served meanwhile.
+    Served,
+    /// This, byte for byte.
+    Exactly(String),
 }
 
 /// What requests are made of.
 pub(super) struct Questions {
+    round: Round,
     host: String,
     prefix: String,
     secrets: Secrets,
@@ -70,9 +82,15 @@ struct Phase {
 }
 
 impl Questions {
-    /// To the contender of this URL, whose database has rows for these users.
-    pub(super) fn new(host: String, prefix: String, secrets: Secrets, users: Vec<Profile>) -> Self {
+    /// To the contender of this URL, whose database has rows for these users, or to an upstream.
+    pub(super) fn new(
+        round: Round,
+        (host, prefix): (String, String),
+        secrets: Secrets,
+        users: Vec<Profile>,
+    ) -> Self {
         let questions = Self {
+            round,
             host,
             prefix,
             secrets,
@@ -109,43 +127,59 @@ impl Questions {
         });
     }
 
-    /// A new request of a scenario.
-    pub(super) fn make(&self, scenario: Scenario) -> Question {
+    /// What is asked in turn.
+    pub(super) fn round(&self) -> Round {
+        self.round
+    }
+
+    /// A new request.
+    pub(super) fn make(&self, route: Route) -> Question {
         let url = Url {
             host: self.host.clone(),
-            path: format!("{}{}", self.prefix, scenario.path()),
+            path: format!("{}{}", self.prefix, route.path()),
         };
-        let request = Request::new(scenario.method(), url);
+        let request = Request::new(route.method(), url);
         let token =
             |user: &Profile| token::sign(&random::claims_of(user), &self.secrets.jwt_secret);
-        let (request, header, expected) = match scenario {
-            Scenario::Info => {
+        let (request, header, right) = match route {
+            Route::Scenario(Scenario::Info) => {
                 let expected = Expected::body(&json(&fixtures::info()));
-                (request, Some(routes::RESPONSE_ID), Some(expected))
+                let header = Some(routes::RESPONSE_ID);
+                (request, header, Right::Value(expected))
             }
-            Scenario::Catalog => (request, None, None),
-            Scenario::Movies => {
+            Route::Scenario(Scenario::Catalog) => (request, None, Right::Served),
+            Route::Scenario(Scenario::Movies) => {
                 let (user, movie) = (random::profile(), random::movie());
                 let request = request
                     .token(&token(&user))
                     .json(random::javascript(&movie));
                 let expected = Expected::body(&created(json(&movie), &user)).with_fresh_id();
-                (request, None, Some(expected))
+                (request, None, Right::Value(expected))
             }
-            Scenario::UsersMe => {
+            Route::Scenario(Scenario::UsersMe) => {
                 let user = fastrand::choice(&self.users).expect("there is the seed row's user");
                 (
                     request.token(&token(user)),
                     None,
-                    Some(Expected::body(&json(user))),
+                    Right::Value(Expected::body(&json(user))),
                 )
+            }
+            Route::Data => {
+                let product = fixtures::PRODUCT_JSON.to_owned();
+                let request = request.token(&self.secrets.api_key);
+                (request, None, Right::Exactly(product))
+            }
+            Route::WrongKey => {
+                let refusal = ErrorCode::InvalidApiKey.body().to_json();
+                let request = request.token(&almost(&self.secrets.api_key));
+                (request, None, Right::Exactly(refusal))
             }
         };
         Question {
-            scenario,
+            route,
             bytes: request.bytes(),
             header,
-            expected,
+            right,
         }
     }
 
@@ -157,7 +191,7 @@ impl Questions {
             Came::Broken => return Outcome::Broken,
             Came::Nonsense(what) => return Outcome::Wrong(what.to_owned()),
         };
-        if answer.status == question.scenario.status() {
+        if answer.status == question.route.status() {
             return match self.flaw(question, asked, &answer) {
                 None => Outcome::Right,
                 Some(flaw) => Outcome::Wrong(flaw),
@@ -179,30 +213,40 @@ impl Questions {
         if !answer.is_json {
             return Some("content type".to_owned());
         }
-        let Some(expected) = &question.expected else {
-            let phases = self.phases();
-            let mut served = phases
-                .iter()
-                .filter(|phase| phase.until.is_none_or(|until| until >= asked));
-            let is_right = served.any(|phase| phase.expected.check(&answer.body).is_ok());
-            return (!is_right).then(|| "a product that is not served".to_owned());
-        };
-        if let Err(flaw) = expected.check(&answer.body) {
-            return Some(flaw.to_owned());
+        match &question.right {
+            Right::Value(expected) => {
+                if let Err(flaw) = expected.check(&answer.body) {
+                    return Some(flaw.to_owned());
+                }
+            }
+            Right::Served => {
+                let phases = self.phases();
+                let mut served = phases
+                    .iter()
+                    .filter(|phase| phase.until.is_none_or(|until| until >= asked));
+                let is_right = served.any(|phase| phase.expected.check(&answer.body).is_ok());
+                return (!is_right).then(|| "a product that is not served".to_owned());
+            }
+            Right::Exactly(body) => {
+                let is_right = answer.body == body.as_bytes();
+                return (!is_right).then(|| "body: other bytes".to_owned());
+            }
         }
-        let fresh = match question.scenario {
-            Scenario::Info => {
+        let fresh = match question.route {
+            Route::Scenario(Scenario::Info) => {
                 let header = answer.header.as_deref().unwrap_or_default();
                 let Ok(id) = Uuid::parse_str(header) else {
                     return Some(format!("header {}", routes::RESPONSE_ID));
                 };
                 Some(id)
             }
-            Scenario::Movies => {
+            Route::Scenario(Scenario::Movies) => {
                 let id = serde_json::from_slice::<Id>(&answer.body);
                 Some(id.expect("the body was compared").id)
             }
-            Scenario::Catalog | Scenario::UsersMe => None,
+            Route::Scenario(Scenario::Catalog | Scenario::UsersMe)
+            | Route::Data
+            | Route::WrongKey => None,
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = fresh.is_none_or(|id| seen.insert(id));
@@ -212,6 +256,14 @@ impl Questions {
     fn phases(&self) -> MutexGuard<'_, VecDeque<Phase>> {
         self.phases.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Another key than this one, which is not empty: it differs in one place.
+fn almost(key: &str) -> String {
+    let place = fastrand::usize(..key.chars().count());
+    let other = |c| if c == 'x' { 'y' } else { 'x' };
+    let changed = |(at, c)| if at == place { other(c) } else { c };
+    key.chars().enumerate().map(changed).collect()
 }
 
 /// The contract's error that an answer is, if it is a whole one.
@@ -231,11 +283,13 @@ fn contract_error(answer: &Answer) -> Option<ErrorCode> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::route::OF_CONTENDER;
     use super::*;
 
     fn questions() -> Questions {
         let users = vec![random::profile(), random::profile()];
-        Questions::new("h:1".to_owned(), String::new(), Secrets::bench(), users)
+        let there = ("h:1".to_owned(), String::new());
+        Questions::new(OF_CONTENDER, there, Secrets::bench(), users)
     }
 
     fn answer(status: u16, body: impl Into<Vec<u8>>) -> Answer {
@@ -255,7 +309,7 @@ mod tests {
     #[test]
     fn an_answer_to_somebody_else_is_wrong() {
         let questions = questions();
-        let question = questions.make(Scenario::UsersMe);
+        let question = questions.make(Route::Scenario(Scenario::UsersMe));
         let outcomes = questions.users.iter().map(|user| {
             let body = serde_json::to_vec(user).unwrap();
             judged(&questions, &question, answer(200, body))
@@ -268,7 +322,7 @@ mod tests {
     #[test]
     fn an_answer_that_comes_twice_is_wrong() {
         let questions = questions();
-        let question = questions.make(Scenario::Info);
+        let question = questions.make(Route::Scenario(Scenario::Info));
         let body = serde_json::to_vec(&fixtures::info()).unwrap();
         let once = |header: &str| Answer {
             header: Some(header.to_owned()),
@@ -285,7 +339,7 @@ mod tests {
     #[test]
     fn a_product_is_right_while_it_is_served_and_wrong_afterwards() {
         let questions = questions();
-        let question = questions.make(Scenario::Catalog);
+        let question = questions.make(Route::Scenario(Scenario::Catalog));
         let (first, second) = (random::product(), random::product());
         let product = |product: &Product<'_>| answer(200, serde_json::to_vec(product).unwrap());
         let before = judged(&questions, &question, product(&first));
@@ -303,9 +357,28 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_gives_the_product_byte_for_byte_and_nothing_to_who_has_another_key() {
+        let questions = questions();
+        let product = || answer(200, fixtures::PRODUCT_JSON);
+        let refusal = || answer(401, ErrorCode::InvalidApiKey.body().to_json());
+        let with_key = questions.make(Route::Data);
+        let another = questions.make(Route::WrongKey);
+        assert_ne!(with_key.bytes, another.bytes);
+        assert_eq!(with_key.bytes.len(), another.bytes.len());
+        let judged = |question, answer| judged(&questions, question, answer);
+        assert_eq!(judged(&with_key, product()), Outcome::Right);
+        assert_eq!(judged(&another, refusal()), Outcome::Right);
+        let spaced = answer(200, fixtures::PRODUCT_JSON.replace(':', ": "));
+        let wrong = |what: &str| Outcome::Wrong(what.to_owned());
+        assert_eq!(judged(&with_key, spaced), wrong("body: other bytes"));
+        assert_eq!(judged(&with_key, refusal()), wrong("status 401"));
+        assert_eq!(judged(&another, product()), wrong("status 200"));
+    }
+
+    #[test]
     fn an_error_is_the_contract_s_only_if_it_is_whole() {
         let questions = questions();
-        let question = questions.make(Scenario::UsersMe);
+        let question = questions.make(Route::Scenario(Scenario::UsersMe));
         let whole = Answer {
             has_retry_after: true,
             ..answer(503, ErrorCode::DatabaseUnavailable.body().to_json())

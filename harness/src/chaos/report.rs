@@ -26,9 +26,10 @@ const SCHEMA: u32 = 1;
 pub(crate) const JSON: &str = "chaos.json";
 
 /// What the figures are, for who reads them elsewhere.
-const METHOD: [&str; 7] = [
+const METHOD: [&str; 8] = [
     "Requests are due at fixed times, a quarter of them to each of the four scenarios, whatever becomes of those before; latencies count from then.",
     "Every request has a user or a movie of its own, the product of the upstream changes three times a second, and fresh ids must be fresh: an answer that is lost, comes twice or belongs to somebody else is seen.",
+    "An upstream that is no contender is asked for its product, and with another key by a quarter of the requests: the product and the refusal must be the contract's, byte for byte.",
     "A *contract error* is a 502, 503 or 504 whole as the contract has it; *other errors* are all other 5xx.",
     "*Broken* is a connection that ended without its answer, *refused* one that was not made. What a server closes before a byte of the answer is asked again on a new connection, once, as clients of kept connections do.",
     "*Silence* is the longest time in which nothing at all was answered.",

@@ -208,7 +208,7 @@ fn kind(record: &Record) -> Option<String> {
         Outcome::Broken => "connection ended without the answer".to_owned(),
         Outcome::Silent => "no answer".to_owned(),
     };
-    Some(format!("{}: {what}", record.scenario))
+    Some(format!("{}: {what}", record.route))
 }
 
 /// Whether the contract allows it: only for what was due before all must be right again.
@@ -217,7 +217,7 @@ fn is_allowed(allows: Allows, window: Window, record: &Record) -> bool {
     match record.outcome {
         Outcome::Right => true,
         _ if is_late => false,
-        Outcome::Error(code) => allows.error(record.scenario, code),
+        Outcome::Error(code) => allows.error(record.route, code),
         Outcome::Refused => allows.refused,
         Outcome::Broken => allows.broken,
         Outcome::Unformed(_) | Outcome::Wrong(_) | Outcome::Silent => false,
@@ -231,6 +231,7 @@ mod tests {
     use schema::ErrorCode;
 
     use super::super::fault::all;
+    use super::super::route::Route;
     use super::*;
     use crate::bench::scenario::Scenario;
 
@@ -250,7 +251,7 @@ mod tests {
         let records: Vec<_> = quiet
             .chain(records.iter().cloned())
             .map(|(due, took, scenario, outcome)| Record {
-                scenario,
+                route: Route::Scenario(scenario),
                 due: begin + due * MS,
                 ended: begin + (due + took) * MS,
                 outcome,

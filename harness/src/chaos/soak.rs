@@ -91,14 +91,13 @@ impl Soak {
 
     /// The report for a terminal.
     pub(crate) fn text(&self) -> String {
+        let restarts = match self.postgres_restarts {
+            0 => String::new(),
+            some => format!(", Postgres restarted {some} times"),
+        };
         let mut text = format!(
-            "{}: {} requests in {:.0} s, {} wrong; {} faults, Postgres restarted {} times\n\n",
-            self.contender,
-            self.requests,
-            self.secs,
-            self.wrong,
-            self.faults,
-            self.postgres_restarts
+            "{}: {} requests in {:.0} s, {} wrong; {} faults{restarts}\n\n",
+            self.contender, self.requests, self.secs, self.wrong, self.faults
         );
         let rows = self.slopes.iter().map(|slope| {
             [
@@ -131,10 +130,11 @@ pub(super) fn soak(
     options: &Options,
     progress: &mut dyn FnMut(&Fault, Option<&Row>),
 ) -> Result<Soak> {
-    let faults: Vec<Fault> = ROUND
+    let mut faults: Vec<Fault> = ROUND
         .iter()
         .map(|slug| named(slug))
         .collect::<Result<_>>()?;
+    faults.retain(|fault| stage.cannot(fault).is_none());
     let quiet = named("none")?;
     let period = (time / PERIODS).clamp(PERIOD.0, PERIOD.1);
     let (mut begin, prompt) = usual(stage)?;

@@ -283,7 +283,7 @@ impl BenchOptions {
         let planned = contenders.iter().map(|contender| Planned {
             name: contender.name.clone(),
             made_of: contender.made_of.clone(),
-            is_limit: contender.is_limit,
+            is_limit: contender.is_limit(),
             in_container: self.in_container(contender),
             deviations: contender.deviations.clone(),
         });
@@ -348,7 +348,7 @@ impl BenchOptions {
         let interrupt = Interrupt::by_signal()?;
         let split = self.split()?;
         let known = read(&self.choice.contenders)?;
-        let limit = known.into_iter().find(|contender| contender.is_limit);
+        let limit = known.into_iter().find(Contender::is_limit);
         let natives = contenders
             .iter()
             .filter(|contender| !self.in_container(contender));

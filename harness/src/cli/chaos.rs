@@ -27,7 +27,8 @@ pub(super) struct ChaosOptions {
     /// Only the faults whose name fits, such as `postgres/*`
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = |text: &str| Pattern::new(text))]
     faults: Vec<Pattern>,
-    /// Requests in a second, a quarter of them to each scenario
+    /// Requests in a second, a quarter of them to each scenario; of an upstream, a quarter with a wrong
+    /// key
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
     /// Time that each fault lasts: by default longer than every deadline of the contract but the one
@@ -62,8 +63,8 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         Some(url) => vec![options.at(url, &run_options, &interrupt)?],
         None => {
             let command = options.command.as_deref();
-            let mut contenders = options.choice.contenders(false, command)?;
-            contenders.retain(|contender| !options.choice.all || !contender.is_limit);
+            let mut contenders = options.choice.contenders_or_upstreams(false, command)?;
+            contenders.retain(|contender| !options.choice.all || !contender.is_limit());
             let shown = contenders.iter().map(|contender| {
                 run(contender, &run_options, &interrupt, &mut |fault, row| {
                     say(&contender.name, fault, row);

@@ -75,7 +75,7 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
             let command = options.command.as_deref();
             let mut contenders = options.choice.contenders(options.containers, command)?;
             if options.choice.all {
-                for limit in contenders.extract_if(.., |contender| contender.is_limit) {
+                for limit in contenders.extract_if(.., |contender| contender.is_limit()) {
                     eprintln!(
                         "{} is left out: it is no contender and fails by design; name it to check it",
                         limit.name
@@ -127,8 +127,8 @@ impl CheckOptions {
             let postgres = TemporaryPostgres::start()?;
             interrupt.check()?;
             let surroundings = Surroundings {
-                upstream: upstream.address(),
-                postgres_port: postgres.port(),
+                upstream: Some(upstream.address()),
+                postgres_port: Some(postgres.port()),
                 secrets: secrets.clone(),
                 workers: None,
                 cpus: None,
@@ -145,7 +145,7 @@ impl CheckOptions {
         };
         let report = run().with_context(|| format!("checking {}", contender.name))?;
         let report = report.of(&contender.name, &contender.made_of);
-        Ok(report.of_limit(contender.is_limit))
+        Ok(report.of_limit(contender.is_limit()))
     }
 
     /// Checks what runs already, with as much of its surroundings as is given.

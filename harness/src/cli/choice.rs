@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::contender::{Contender, FILE, choose};
@@ -29,15 +29,32 @@ impl Choice {
     /// start by that instead of their own.
     ///
     /// # Errors
-    /// There is no such contender, none is named, or a file cannot be read.
+    /// There is no such contender, none is named, an upstream is, or a file cannot be read.
     pub(super) fn contenders(
+        &self,
+        in_container: bool,
+        command: Option<&str>,
+    ) -> Result<Vec<Contender>> {
+        let chosen = self.contenders_or_upstreams(in_container, command)?;
+        if let Some(Contender { name, .. }) = chosen.iter().find(|it| it.is_upstream()) {
+            bail!("{name} is an upstream: `harness chaos` and `harness soak` alone take one");
+        }
+        Ok(chosen)
+    }
+
+    /// As [`Choice::contenders`], and upstreams too that are named.
+    ///
+    /// # Errors
+    /// There is no such contender, none is named, or a file cannot be read.
+    pub(super) fn contenders_or_upstreams(
         &self,
         in_container: bool,
         command: Option<&str>,
     ) -> Result<Vec<Contender>> {
         let checkout = self.api_benchmarks.as_deref();
         let mut chosen = choose(&self.names, self.all, &self.contenders, checkout, command)?;
-        chosen.retain(|contender| !self.all || contender.can_start(in_container));
+        let counts = |it: &Contender| it.can_start(in_container) && !it.is_upstream();
+        chosen.retain(|contender| !self.all || counts(contender));
         Ok(chosen)
     }
 }

@@ -21,7 +21,8 @@ pub(super) struct SoakOptions {
     /// How long
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// Requests in a second, a quarter of them to each scenario
+    /// Requests in a second, a quarter of them to each scenario; of an upstream, a quarter with a wrong
+    /// key
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
     /// Time from a fault's end until all must be well again
@@ -35,7 +36,7 @@ pub(super) struct SoakOptions {
 /// Runs the command; false if something broke or grows.
 pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
     let interrupt = Interrupt::by_signal()?;
-    let contenders = options.choice.contenders(false, None)?;
+    let contenders = options.choice.contenders_or_upstreams(false, None)?;
     ensure!(contenders.len() == 1, "one contender is soaked at a time");
     let contender = &contenders[0];
     let run_options = Options {

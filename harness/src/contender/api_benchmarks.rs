@@ -94,7 +94,7 @@ pub(super) fn find(checkout: &Path, name: &str, stanza: Option<Contender>) -> Re
     let known = stanza.unwrap_or_else(|| Contender {
         name: name.to_owned(),
         made_of: "api-benchmarks".to_owned(),
-        is_limit: false,
+        kind: None,
         promises: Level::Work,
         deviations: BTreeMap::new(),
         environment: BTreeMap::new(),

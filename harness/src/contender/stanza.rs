@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{Container, Contender, Native};
+use super::{Container, Contender, Kind, Native};
 use crate::check::Level;
 
 /// The file's name.
@@ -36,13 +36,6 @@ struct Stanza {
     compose: Option<Compose>,
     #[serde(default)]
     deviations: BTreeMap<String, String>,
-}
-
-/// What it is, if no contender.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Limit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,7 +135,7 @@ fn contender(name: String, stanza: Stanza, folders: &Folders) -> Result<Contende
     Ok(Contender {
         name,
         made_of: format!("{}, {}", stanza.language, stanza.framework),
-        is_limit: matches!(stanza.kind, Some(Kind::Limit)),
+        kind: stanza.kind,
         promises: stanza.promises,
         deviations: stanza.deviations,
         environment: stanza.environment,
@@ -193,9 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_no_contender() {
+    fn a_limit_and_an_upstream_are_no_contenders() {
         let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
-        assert!(parse(&text, &folders()).unwrap()[0].is_limit);
+        let kind = |text: &str| parse(text, &folders()).unwrap()[0].kind;
+        assert_eq!(kind(&text), Some(Kind::Limit));
+        assert_eq!(
+            kind(&text.replace("limit", "upstream")),
+            Some(Kind::Upstream)
+        );
         assert!(error(&text.replace("limit", "other")).contains("unknown variant `other`"));
     }
 

@@ -35,6 +35,17 @@ fn row<'a>(rows: &'a [Value], fault: &str) -> &'a Value {
     rows.iter().find(|row| row["fault"] == fault).unwrap()
 }
 
+/// Asserts that these are all requests, and that the process was looked at.
+fn assert_accounted_for<const N: usize>(row: &Value, parts: [&str; N]) {
+    let count = |name: &str| row["counts"][name].as_u64().unwrap();
+    let parts = parts.map(count);
+    assert_eq!(count("sent"), parts.iter().sum::<u64>(), "{row}");
+    assert!(
+        count("right") > 0 && row["held"]["rss_bytes"].as_u64().unwrap() > 0,
+        "{row}"
+    );
+}
+
 #[test]
 fn the_list_names_every_fault_and_a_pattern_chooses_some() {
     let field = Field::of(&[]);
@@ -85,13 +96,7 @@ fn the_target_holds_and_every_request_is_accounted_for() {
     );
     let rows = field.rows();
     for row in &rows {
-        let count = |name: &str| row["counts"][name].as_u64().unwrap();
-        let parts = ["right", "contract_errors", "refused", "broken"].map(count);
-        assert_eq!(count("sent"), parts.iter().sum::<u64>(), "{row}");
-        assert!(
-            count("right") > 0 && row["held"]["rss_bytes"].as_u64().unwrap() > 0,
-            "{row}"
-        );
+        assert_accounted_for(row, ["right", "contract_errors", "refused", "broken"]);
     }
     let kinds = &row(&rows, "upstream/status-500")["kinds"];
     assert!(
@@ -175,6 +180,75 @@ fn who_dies_is_told_and_the_next_fault_meets_another() {
 }
 
 #[test]
+fn the_upstream_holds_and_is_shown_what_needs_nothing_else() {
+    let field = Field::of_upstreams(&["honest-upstream"]);
+    let faults = "none,postgres/stopped,upstream/hang,clients/churn,clients/slow-bodies,clients/never-read,\
+                  clients/flood,process/descriptors,process/rolling,process/killed,process/stopped";
+    let said = field.chaos(&[
+        "honest-upstream",
+        "--duration=500ms",
+        "--out=out",
+        "--faults",
+        faults,
+    ]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out
+            .contains("holds under 9 of 9 faults; 2 not applicable"),
+        "{}",
+        said.out
+    );
+    for row in &field.rows() {
+        if row["verdict"] == "not-applicable" {
+            assert!(
+                row["reasons"][0] == "an upstream depends on nothing",
+                "{row}"
+            );
+            continue;
+        }
+        assert_accounted_for(row, ["right", "refused", "broken"]);
+    }
+}
+
+#[test]
+fn an_upstream_that_answers_another_thing_to_whatever_key_is_caught() {
+    let field = Field::of_upstreams(&["hollow"]);
+    let said = field.chaos(&[
+        "hollow",
+        "--duration=300ms",
+        "--out=out",
+        "--faults",
+        "none",
+    ]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let rows = field.rows();
+    let row = row(&rows, "none");
+    assert_eq!(row["counts"]["wrong"], row["counts"]["sent"], "{row}");
+    for kind in [
+        "data: wrong: body: other bytes",
+        "wrong-key: wrong: status 200",
+    ] {
+        assert!(row["kinds"][kind].as_u64().unwrap() > 0, "{kind}: {row}");
+    }
+}
+
+#[test]
+fn an_upstream_is_no_contender_elsewhere() {
+    let field = Field::of_upstreams(&["honest-upstream"]);
+    let refused = said(
+        field
+            .harness(&["check", "honest-upstream"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("is an upstream"), "{refused:?}");
+    let of_all = said(field.harness(&["check", "--all"]).output().unwrap());
+    assert_eq!(of_all.code, Some(2), "{of_all:?}");
+    assert!(of_all.err.contains("has no contender"), "{of_all:?}");
+}
+
+#[test]
 fn an_interrupt_leaves_nothing_running_not_even_what_is_stopped() {
     let field = Field::of(&["honest"]);
     let arguments = ["honest", "--duration=30s", "--faults=process/stopped"];
@@ -199,11 +273,26 @@ fn is_stopped(pid: i32) -> bool {
 
 #[test]
 fn a_soak_of_seconds_has_slopes_and_nothing_wrong() {
-    let field = Field::of(&["honest"]);
+    let soak = soak(&Field::of(&["honest"]), "honest");
+    assert!(soak["postgres_restarts"].as_u64().unwrap() >= 1, "{soak}");
+}
+
+#[test]
+fn a_soak_of_the_upstream_has_slopes_and_nothing_wrong() {
+    let soak = soak(
+        &Field::of_upstreams(&["honest-upstream"]),
+        "honest-upstream",
+    );
+    assert_eq!(soak["postgres_restarts"], 0, "{soak}");
+    assert!(soak["faults"].as_u64().unwrap() >= 4, "{soak}");
+}
+
+/// A soak of seconds, which has slopes and in which nothing is wrong.
+fn soak(field: &Field, contender: &str) -> Value {
     let soak = field
         .harness(&[
             "soak",
-            "honest",
+            contender,
             "--duration=14s",
             "--rate=80",
             "--recovery=12s",
@@ -222,7 +311,6 @@ fn a_soak_of_seconds_has_slopes_and_nothing_wrong() {
         (Some(0), 0),
         "{soak}"
     );
-    assert!(soak["postgres_restarts"].as_u64().unwrap() >= 1, "{soak}");
     let figures = soak["slopes"]
         .as_array()
         .unwrap()
@@ -233,6 +321,7 @@ fn a_soak_of_seconds_has_slopes_and_nothing_wrong() {
         figures,
         ["memory, MiB", "descriptors", "threads", "p50, ms"]
     );
+    soak
 }
 
 #[test]

@@ -15,12 +15,21 @@ pub(crate) struct Field {
 impl Field {
     /// Of these roles, each a contender of that name, which writes its process id.
     pub(crate) fn of(roles: &[&str]) -> Self {
+        Self::of_kind("", roles)
+    }
+
+    /// Of these roles, each an upstream of that name.
+    pub(crate) fn of_upstreams(roles: &[&str]) -> Self {
+        Self::of_kind("kind = \"upstream\"\n", roles)
+    }
+
+    fn of_kind(kind: &str, roles: &[&str]) -> Self {
         let field = Self {
             folder: tempfile::tempdir().unwrap(),
         };
         let stanzas = roles.iter().map(|role| {
             format!(
-                "[{role}]\nlanguage = \"Rust\"\nframework = \"none\"\n\
+                "[{role}]\n{kind}language = \"Rust\"\nframework = \"none\"\n\
                  command = '''echo $$ > '{}'; {}'''\n",
                 field.path(role).display(),
                 stand_in::script(role)

@@ -22,8 +22,8 @@ use crate::hollow;
 /// What the executable is to be: set by the scripts only.
 const STAND_IN: &str = "STAND_IN";
 
-/// The script for one of `upstream`, `target`, `never-ready`, `hollow`, `honest`, `mixing-up`
-/// and `dying`.
+/// The script for one of `upstream`, `target`, `never-ready`, `hollow`, `honest`, `mixing-up`,
+/// `dying` and `honest-upstream`.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
@@ -43,6 +43,7 @@ fn serves_what_a_service_does() {
         "honest" => return serve_honestly(listener),
         "mixing-up" => return serve_changed(listener, mix_up),
         "dying" => return serve_changed(listener, die),
+        "honest-upstream" => return serve_product(listener),
         _ => {}
     }
     for stream in listener.incoming() {
@@ -75,6 +76,16 @@ fn serve_honestly(listener: TcpListener) {
     let config = Config::read(|name| env::var_os(name)).unwrap();
     let server = Server::new(NonZeroUsize::MIN);
     let make_service = move |worker| AppState::new(&config, worker).map(target_axum::service);
+    server
+        .run(listener, make_service, std::future::pending())
+        .unwrap();
+}
+
+/// The real upstream, in this executable.
+fn serve_product(listener: TcpListener) {
+    let config = upstream::Config::read(|name| env::var_os(name)).unwrap();
+    let server = Server::new(NonZeroUsize::MIN);
+    let make_service = move |_| Ok(upstream::service(&config));
     server
         .run(listener, make_service, std::future::pending())
         .unwrap();
