@@ -1,8 +1,9 @@
-//! The table of `docs/PERFORMANCE.md` that compares our target with the field: it is the committed
-//! report's.
+//! The figures of the documents are those of committed reports.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 const DOCUMENT: &str = include_str!("../../../docs/PERFORMANCE.md");
 const RESULTS: &str = include_str!("../../../reports/2026-11-25-vm/results.csv");
@@ -61,4 +62,25 @@ fn the_page_on_performance_has_the_ratios_of_the_report() {
         });
     }
     assert!(DOCUMENT.contains(&table), "it should be\n{table}");
+}
+
+/// What stands between `<!-- from FILE -->` and `<!-- /from -->`.
+#[test]
+fn what_a_page_copies_from_a_report_is_in_that_report() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut copied = 0;
+    for page in ["docs/PERFORMANCE.md", "docs/RELIABILITY.md"] {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        for part in text.split("<!-- from ").skip(1) {
+            let (file, rest) = part.split_once(" -->\n").unwrap();
+            let (lines, _) = rest.split_once("<!-- /from -->").unwrap();
+            let report = fs::read_to_string(root.join(file)).unwrap();
+            let known: Vec<_> = report.lines().map(str::trim_end).collect();
+            for line in lines.lines().filter(|line| !line.starts_with("```")) {
+                assert!(known.contains(&line), "{page}: {file} has no line\n{line}");
+                copied += 1;
+            }
+        }
+    }
+    assert!(copied > 20, "{copied}");
 }
