@@ -231,7 +231,17 @@ fn begun(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
         true => Log::begin(folder, run),
         false => Log::begin(&folder.join(scale::name(&run.plan)), run),
     };
-    runs.into_iter().map(begin).collect()
+    let mut logs = Vec::new();
+    for run in runs {
+        match begin(run) {
+            Ok(log) => logs.push(log),
+            Err(error) => {
+                logs.into_iter().for_each(Log::discard);
+                return Err(error);
+            }
+        }
+    }
+    Ok(logs)
 }
 
 /// The runs of a folder, taken up again.
@@ -384,6 +394,12 @@ impl BenchOptions {
             folder: folder.to_owned(),
             baseline: None,
             json: self.json,
+        })
+        .with_context(|| {
+            format!(
+                "all is measured: write the reports with `harness report {}`",
+                folder.display()
+            )
         })?;
         let mut lines = logs.iter().flat_map(Log::lines);
         let all_measured = !lines.any(|line| match line {
