@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::choice::Choice;
 use super::report::{ReportOptions, report};
+use crate::bench::claim::Claim;
 use crate::bench::engine::Engine;
 use crate::bench::engine::k6::K6;
 use crate::bench::engine::own::Own;
@@ -190,6 +191,8 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
             .context("reading the recorded command line")?;
         let RecordedCommand::Bench(options) = recorded.command;
         let contenders = options.chosen()?;
+        let split = options.split()?;
+        let _claim = Claim::of([&split.contender, &split.others], &logs[0].run().command)?;
         for log in &mut logs {
             log.append(Line::Resumed { at: now() })?;
         }
@@ -208,6 +211,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         &engine.version()?,
         &obtain::shared_server(&Interrupt::never())?.version,
     );
+    let _claim = Claim::of([&split.contender, &split.others], &command_line())?;
     let (started_at, machine) = (now(), platform::machine());
     let folder = options.folder(&started_at, &machine.host)?;
     let runs = plans.into_iter().map(|plan| Run {
