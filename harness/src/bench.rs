@@ -2,6 +2,7 @@
 //! long does one take, and who was at the limit?
 
 pub mod cell;
+pub(crate) mod claim;
 pub mod compare;
 pub mod engine;
 pub mod import;

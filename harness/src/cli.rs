@@ -15,13 +15,15 @@ mod soak;
 mod there;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use schema::env::{EXIT_COULD_NOT_RUN, JWT_SECRET, POSTGRES_PORT, TARGET_PORT, UPSTREAM_PORT};
 use schema::{Claims, fixtures};
+use signal_hook::consts::SIGXFSZ;
 
-use crate::guide::{Guide, print};
+use crate::guide::{Guide, all_is_printed, print};
 use crate::interrupt::Interrupt;
 use crate::postgres::obtain;
 use crate::{doctor, down, token, up};
@@ -170,6 +172,24 @@ struct TokenOptions {
 /// Runs the command of the process's arguments and says on standard error why it could not.
 #[must_use]
 pub fn run() -> ExitCode {
+    // A file that may grow no more is an error of who writes to it, as a full disk is.
+    let handled = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    if let Err(error) = handled {
+        return failed(&error.into());
+    }
+    let code = run_command();
+    match all_is_printed() {
+        Ok(()) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("harness: {error:#}");
+    EXIT_COULD_NOT_RUN.into()
+}
+
+fn run_command() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up { ports } => up::up(ports.target_port, ports.upstream_port)
             .map(|guide| print(format_args!("\n{guide}"))),
@@ -231,10 +251,7 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("harness: {error:#}");
-            EXIT_COULD_NOT_RUN.into()
-        }
+        Err(error) => failed(&error),
     }
 }
 

@@ -4,6 +4,7 @@ mod api_benchmarks;
 mod build;
 mod choice;
 mod container;
+mod log;
 mod native;
 mod stanza;
 
@@ -14,7 +15,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal};
 use schema::env::{
     DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL, WORKERS,
@@ -37,6 +38,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time for one look whether it answers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time for an answer once a load has ended: longer than any deadline of the contract.
+const AFTER_LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service that claims to keep the contract.
 #[derive(Clone, Debug)]
@@ -294,12 +298,26 @@ impl Running {
         self.ended()?.map_or(Ok(()), Err)
     }
 
+    /// Fails if it runs but answers no more, with the end of its log.
+    ///
+    /// # Errors
+    /// As said.
+    pub(crate) fn must_answer(&self) -> Result<()> {
+        ensure!(
+            answers_within(AFTER_LOAD_TIMEOUT, self.address),
+            "the contender does not answer any more: no GET /info within {AFTER_LOAD_TIMEOUT:?} after \
+             its load\n{}",
+            self.log()
+        );
+        Ok(())
+    }
+
     fn wait_until_it_answers(&self, name: &str, interrupt: &Interrupt) -> Result<()> {
         let answered = interrupt.wait(START_TIMEOUT, || {
             if let Some(ended) = self.ended()? {
                 return Err(ended);
             }
-            Ok(answers(self.address).then_some(()))
+            Ok(answers_within(ANSWER_TIMEOUT, self.address).then_some(()))
         })?;
         if answered.is_none() {
             bail!(
@@ -327,9 +345,9 @@ impl Running {
 }
 
 /// Whether anything is answered to `GET /info`, whatever it is.
-fn answers(address: SocketAddr) -> bool {
+fn answers_within(time: Duration, address: SocketAddr) -> bool {
     let ask = || {
-        let mut connection = Connection::open_within(address, ANSWER_TIMEOUT)?;
+        let mut connection = Connection::open_within(address, time)?.within(time);
         connection.ask(format!(
             "GET {} HTTP/1.1\r\nHost: {address}\r\n\r\n",
             schema::routes::INFO

@@ -7,7 +7,7 @@
 //! process id into that file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -33,6 +33,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lines of a log that an error shows.
 const TAIL_LINES: usize = 10;
+
+/// Bytes of a log that these lines are looked for in.
+const TAIL_BYTES: u64 = 16 * 1024;
 
 /// One daemon: a name in a folder that holds its lock and its log.
 #[derive(Clone, Debug)]
@@ -152,21 +155,16 @@ impl Daemon {
     /// # Errors
     /// It cannot be signalled, or outlives SIGKILL.
     pub(crate) fn stop(&self, signal: Signal) -> Result<Option<Pid>> {
-        self.stop_within(signal, STOP_TIMEOUT)
-    }
-
-    /// As [`Daemon::stop`], with another time to end in order.
-    ///
-    /// # Errors
-    /// As [`Daemon::stop`].
-    pub(crate) fn stop_within(&self, signal: Signal, time: Duration) -> Result<Option<Pid>> {
         let Some(pid) = self.running()? else {
             return Ok(None);
         };
         delivered(kill_process_group(pid, signal))
             .with_context(|| format!("stopping {} ({pid})", self.name))?;
-        if !self.gone_within(time)? {
-            eprintln!("{}: did not end within {time:?}, killing it", self.name);
+        if !self.gone_within(STOP_TIMEOUT)? {
+            eprintln!(
+                "{}: did not end within {STOP_TIMEOUT:?}, killing it",
+                self.name
+            );
             delivered(kill_process_group(pid, Signal::KILL))
                 .with_context(|| format!("killing {} ({pid})", self.name))?;
             if !self.gone_within(KILL_TIMEOUT)? {
@@ -189,8 +187,16 @@ impl Daemon {
 
     /// Where its log is, and the end of it.
     pub(crate) fn tail(&self) -> String {
-        let log = fs::read(self.log()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let end = || {
+            let mut log = File::open(self.log())?;
+            let length = log.metadata()?.len();
+            log.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+            let mut end = Vec::new();
+            log.take(TAIL_BYTES).read_to_end(&mut end)?;
+            io::Result::Ok(end)
+        };
+        let end = end().unwrap_or_default();
+        let log = String::from_utf8_lossy(&end);
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n  ");
         format!("the end of {}:\n  {tail}", self.log().display())

@@ -1,8 +1,10 @@
 //! What `up` ends with: where everything is, and requests to paste.
 
 use std::fmt::{self, Display};
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
+use std::sync::OnceLock;
 
+use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 use schema::env::{DB_NAME, DB_PASSWORD, DB_USER, JWT_SECRET, bench_value};
 use schema::{fixtures, routes};
@@ -65,9 +67,43 @@ impl Display for Guide {
     }
 }
 
-/// Prints a text and a line end; a reader that has gone (`| head`) has seen enough.
+/// Why something could not be printed, if that was so.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a text and a line end.
 pub(crate) fn print(text: impl Display) {
-    let _ = writeln!(stdout(), "{text}");
+    let mut output = stdout();
+    note(writeln!(output, "{text}").and_then(|()| output.flush()));
+}
+
+/// Prints a text that may have colours, for people.
+pub(crate) fn show(text: &str) {
+    let mut output = anstream::stdout();
+    note(
+        output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush()),
+    );
+}
+
+/// A reader that has gone (`| head`) has seen enough. What is lost otherwise is an error in the end.
+fn note(printed: io::Result<()>) {
+    if let Err(error) = printed
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Fails if something could not be printed.
+///
+/// # Errors
+/// As said.
+pub(crate) fn all_is_printed() -> Result<()> {
+    match LOST.get() {
+        Some(error) => bail!("writing to standard output: {error}"),
+        None => Ok(()),
+    }
 }
 
 /// URL of a service.

@@ -15,6 +15,7 @@ mod guide;
 mod interrupt;
 mod kit;
 mod lock;
+mod output;
 mod port;
 pub mod postgres;
 mod program;

@@ -1,9 +1,9 @@
 //! HTTP/1.1 on a bare socket (RFC 9112), where a client library would hide the wire: what is sent
 //! is written byte for byte, what comes back is shown as it came.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -13,13 +13,65 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Most headers that an answer may have.
 const HEADERS_MAX: usize = 64;
 
+/// Most bytes of an answer's head.
+const HEAD_MAX_BYTES: usize = 256 * 1024;
+
+/// Most bytes of an answer's body: more than any that the contract or a fault of the upstream has.
+const BODY_MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most bytes of the line that a chunk begins with.
+const CHUNK_LINE_MAX_BYTES: u64 = 4096;
+
 /// What is said of a connection that ended before a byte of an answer came.
 pub(crate) const CLOSED: &str = "connection closed";
 
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Stream>,
+    /// Time for a whole request, and for a whole answer.
+    whole: Option<Duration>,
+}
+
+/// A socket whose reads and writes end at a time, if there is one.
+#[derive(Debug)]
+struct Stream {
+    socket: TcpStream,
+    until: Option<Instant>,
+}
+
+impl Stream {
+    /// What is left of the time.
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = |until: Instant| until.checked_duration_since(Instant::now());
+        let left = self.until.map(|until| left(until).unwrap_or_default());
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(left) = self.left()? {
+            self.socket.set_read_timeout(Some(left))?;
+        }
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(left) = self.left()? {
+            self.socket.set_write_timeout(Some(left))?;
+        }
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
 }
 
 /// One answer.
@@ -69,9 +121,32 @@ impl Connection {
             TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            reader: BufReader::new(stream),
-        })
+        Ok(Self::of(stream))
+    }
+
+    fn of(socket: TcpStream) -> Self {
+        Self {
+            reader: BufReader::new(Stream {
+                socket,
+                until: None,
+            }),
+            whole: None,
+        }
+    }
+
+    /// Waits no longer than this for a whole answer either, or for a whole request to be taken:
+    /// however often a byte of it comes.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self {
+            whole: Some(time),
+            ..self
+        }
+    }
+
+    /// The time for a request or an answer begins.
+    fn begin(&mut self) {
+        self.reader.get_mut().until = self.whole.map(|time| Instant::now() + time);
     }
 
     /// Connects within this time, and waits no longer than it for each read.
@@ -84,9 +159,7 @@ impl Connection {
         stream.set_read_timeout(Some(time))?;
         stream.set_write_timeout(Some(time))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            reader: BufReader::new(stream),
-        })
+        Ok(Self::of(stream))
     }
 
     /// Writes these bytes.
@@ -94,6 +167,7 @@ impl Connection {
     /// # Errors
     /// The connection is gone.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.begin();
         self.reader.get_mut().write_all(bytes.as_ref())
     }
 
@@ -102,7 +176,7 @@ impl Connection {
     /// # Errors
     /// The connection is gone.
     pub fn finish_sending(&mut self) -> io::Result<()> {
-        self.reader.get_ref().shutdown(Shutdown::Write)
+        self.reader.get_ref().socket.shutdown(Shutdown::Write)
     }
 
     /// Writes a request and reads its answer.
@@ -122,24 +196,23 @@ impl Connection {
     /// Reads one answer with its body.
     ///
     /// # Errors
-    /// The connection ended or timed out before the answer was complete, or it is not HTTP/1.1.
+    /// The connection ended or timed out before the answer was complete, or it is not HTTP/1.1, or
+    /// longer than any that there should be.
     pub fn answer(&mut self) -> Result<Answer> {
-        let mut answer = self.head()?;
+        self.begin();
+        let mut answer = self.rest_of_head()?;
         answer.body = if answer.header("transfer-encoding") == Some("chunked") {
             self.chunks()?
         } else if let Some(length) = answer.header("content-length") {
-            let mut body = vec![0; length.parse().context("content-length")?];
-            self.reader
-                .read_exact(&mut body)
-                .context("reading the body")?;
-            body
+            let length = length.parse().context("content-length")?;
+            self.part(length).context("reading the body")?
         } else if matches!(answer.status, 100..200 | 204 | 304) {
             Vec::new()
         } else {
             let mut body = Vec::new();
-            self.reader
-                .read_to_end(&mut body)
-                .context("reading the body")?;
+            let mut most = self.reader.by_ref().take(BODY_MAX_BYTES + 1);
+            most.read_to_end(&mut body).context("reading the body")?;
+            must_be_short(body.len() as u64)?;
             body
         };
         Ok(answer)
@@ -150,10 +223,20 @@ impl Connection {
     /// # Errors
     /// As [`Connection::answer`].
     pub fn head(&mut self) -> Result<Answer> {
+        self.begin();
+        self.rest_of_head()
+    }
+
+    fn rest_of_head(&mut self) -> Result<Answer> {
         let mut head = Vec::new();
+        let mut most = self.reader.by_ref().take(HEAD_MAX_BYTES as u64);
         while !head.ends_with(b"\r\n\r\n") {
-            let read = self.reader.read_until(b'\n', &mut head);
+            let read = most.read_until(b'\n', &mut head);
             let read = read.context("reading the head")?;
+            ensure!(
+                head.len() < HEAD_MAX_BYTES,
+                "a head of more than {HEAD_MAX_BYTES} bytes"
+            );
             ensure!(read > 0 || !head.is_empty(), CLOSED);
             ensure!(read > 0, "connection closed in the head of an answer");
         }
@@ -209,25 +292,37 @@ impl Connection {
     /// # Errors
     /// The connection was reset.
     pub fn readable_within(&mut self, time: Duration) -> io::Result<bool> {
-        self.reader.get_ref().set_read_timeout(Some(time))?;
+        let stream = self.reader.get_mut();
+        stream.until = None;
+        stream.socket.set_read_timeout(Some(time))?;
         let peeked = self.reader.fill_buf().map(|_| true);
-        self.reader.get_ref().set_read_timeout(Some(READ_TIMEOUT))?;
+        let socket = &self.reader.get_ref().socket;
+        socket.set_read_timeout(Some(READ_TIMEOUT))?;
         match peeked {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             other => other,
         }
     }
 
+    /// So many bytes of a body.
+    fn part(&mut self, length: u64) -> Result<Vec<u8>> {
+        must_be_short(length)?;
+        let mut bytes = vec![0; usize::try_from(length)?];
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
     fn chunks(&mut self) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let mut line = String::new();
-            self.reader
-                .read_line(&mut line)
-                .context("reading a chunk")?;
+            let mut most = self.reader.by_ref().take(CHUNK_LINE_MAX_BYTES);
+            most.read_line(&mut line).context("reading a chunk")?;
+            ensure!(line.ends_with('\n'), "a chunk without its size");
             let size = line.trim_end().split(';').next().unwrap_or_default();
             let size = u64::from_str_radix(size, 16).context("size of a chunk")?;
-            self.reader.by_ref().take(size).read_to_end(&mut body)?;
+            must_be_short((body.len() as u64).saturating_add(size))?;
+            body.append(&mut self.part(size)?);
             self.reader
                 .read_exact(&mut [0; 2])
                 .context("end of a chunk")?;
@@ -235,5 +330,41 @@ impl Connection {
                 return Ok(body);
             }
         }
+    }
+}
+
+fn must_be_short(length: u64) -> Result<()> {
+    ensure!(
+        length <= BODY_MAX_BYTES,
+        "a body of more than {BODY_MAX_BYTES} bytes"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_byte_now_and_then_is_no_answer_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            while client.write_all(b"H").is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let patience = Duration::from_millis(200);
+        let connection = Connection::open_within(address, patience).unwrap();
+        let begun = Instant::now();
+        let error = connection.within(patience).answer().unwrap_err();
+        assert!(begun.elapsed() >= patience);
+        let error = error.root_cause().downcast_ref::<io::Error>().unwrap();
+        let late = [ErrorKind::TimedOut, ErrorKind::WouldBlock];
+        assert!(late.contains(&error.kind()), "{error}");
     }
 }

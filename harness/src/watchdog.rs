@@ -1,6 +1,7 @@
 //! A shell that outlives this process for a moment, and ends what it has started if it could not
 //! do so itself, in whatever way it ended.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -8,8 +9,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result};
 
+/// In the environment of all that may leave its process group: the folder that is watched over.
+pub(crate) const MARK: &str = "SUITE_CONTENDER";
+
 /// Reads what to end (or nothing) line by line, as `kill` takes it. When this process is gone, ends
-/// what came last and removes the folder.
+/// what came last, and whoever has left its group but still has the mark; then removes the folder.
 const SCRIPT: &str = r#"
 while read -r line; do target=$line; done
 if [ -n "$target" ]; then
@@ -21,6 +25,18 @@ if [ -n "$target" ]; then
     done
     kill -s KILL -- "$target"
 fi 2>/dev/null
+[ -n "$0" ] || exit 0
+tries=0
+while [ "$tries" -lt 20 ]; do
+    tries=$((tries + 1))
+    found=$(grep -lsF "$1=$0" /proc/[0-9]*/environ)
+    [ -n "$found" ] || break
+    for file in $found; do
+        pid=${file#/proc/}
+        kill -s KILL "${pid%/environ}"
+    done
+    sleep 0.05
+done 2>/dev/null
 rm -rf "$0"
 "#;
 
@@ -33,14 +49,28 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches over a folder, which is removed at the end.
+    /// Watches over a folder, which is removed at the end. What has [`MARK`] with this folder in its
+    /// environment is ended before.
     ///
     /// # Errors
     /// No shell can be started.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
+        Self::start_script(folder.as_os_str())
+    }
+
+    /// Watches over processes alone.
+    ///
+    /// # Errors
+    /// As [`Watchdog::start`].
+    pub(crate) fn of_processes() -> Result<Self> {
+        Self::start_script(OsStr::new(""))
+    }
+
+    fn start_script(folder: &OsStr) -> Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT])
             .arg(folder)
+            .arg(MARK)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

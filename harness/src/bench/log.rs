@@ -2,7 +2,7 @@
 //! that is killed loses at most what it was doing.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(crate) struct Log {
     path: PathBuf,
     /// Locked: two runs never write to one file.
     file: File,
+    /// Bytes of the lines.
+    length: u64,
     lines: Vec<Line>,
 }
 
@@ -32,14 +34,28 @@ impl Log {
     pub(crate) fn begin(folder: &Path, run: Run) -> Result<Self> {
         let path = folder.join(RESULTS);
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        ensure!(
-            !path.exists(),
-            "{} holds a run already: take it up again with --resume, or name another folder with --out",
-            folder.display()
-        );
-        let mut log = Self::open(path)?;
-        log.append(Line::Run(Box::new(run)))?;
-        Ok(log)
+        let mut log = match Self::open(OpenOptions::new().create_new(true), path) {
+            Err(error) if is_there(&error) => bail!(
+                "{} holds a run already: take it up again with --resume, or name another folder with \
+                 --out",
+                folder.display()
+            ),
+            other => other?,
+        };
+        match log.append(Line::Run(Box::new(run))) {
+            Ok(()) => Ok(log),
+            Err(error) => {
+                log.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a run back that has only begun.
+    pub(crate) fn discard(self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            eprintln!("removing {}: {error}", self.path.display());
+        }
     }
 
     /// Takes up the run in this folder; what a killed writer left of a last line is cut off.
@@ -53,16 +69,12 @@ impl Log {
             "{} holds no run: it has no {RESULTS}",
             folder.display()
         );
-        let mut log = Self::open(path)?;
+        let mut log = Self::open(&mut OpenOptions::new(), path)?;
         let text = fs::read_to_string(&log.path)
             .with_context(|| format!("reading {}", log.path.display()))?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        log.file
-            .set_len(whole as u64)
-            .context("cutting off half a line")?;
-        log.file
-            .seek(SeekFrom::End(0))
-            .context("going to the end")?;
+        log.length = whole as u64;
+        log.cut().context("cutting off half a line")?;
         for (index, line) in text[..whole].lines().enumerate() {
             let line = serde_json::from_str(line)
                 .with_context(|| format!("line {} of {}", index + 1, log.path.display()))?;
@@ -84,9 +96,8 @@ impl Log {
         Ok(log)
     }
 
-    fn open(path: PathBuf) -> Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
+    fn open(options: &mut OpenOptions, path: PathBuf) -> Result<Self> {
+        let file = options
             .append(true)
             .open(&path)
             .with_context(|| format!("opening {}", path.display()))?;
@@ -97,23 +108,32 @@ impl Log {
         Ok(Self {
             path,
             file,
+            length: 0,
             lines: Vec::new(),
         })
     }
 
-    /// Writes a line, through to the disk.
+    /// Writes a line, through to the disk, as a whole or not at all.
     ///
     /// # Errors
     /// The file system's: a full disk, say.
     pub(crate) fn append(&mut self, line: Line) -> Result<()> {
         let mut text = serde_json::to_string(&line).context("writing a line of results")?;
         text.push('\n');
-        self.file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data())
-            .with_context(|| format!("writing to {}", self.path.display()))?;
+        let written = self.file.write_all(text.as_bytes());
+        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+            // If this fails too, half a line is left for who resumes the run.
+            let _ = self.cut();
+            return Err(error).with_context(|| format!("writing to {}", self.path.display()));
+        }
+        self.length += text.len() as u64;
         self.lines.push(line);
         Ok(())
+    }
+
+    /// Cuts off what is no whole line.
+    fn cut(&self) -> io::Result<()> {
+        self.file.set_len(self.length)
     }
 
     /// All lines so far.
@@ -128,6 +148,11 @@ impl Log {
             _ => unreachable!("both constructors see to it that the first line is the run's"),
         }
     }
+}
+
+fn is_there(error: &anyhow::Error) -> bool {
+    let error = error.root_cause().downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::AlreadyExists)
 }
 
 #[cfg(test)]
@@ -190,6 +215,14 @@ mod tests {
         assert!(again.contains("holds a run already"), "{again}");
         let both = Log::resume(folder.path()).unwrap_err().to_string();
         assert!(both.contains("another harness writes"), "{both}");
+    }
+
+    #[test]
+    fn a_run_whose_first_line_finds_no_room_has_not_begun() {
+        let folder = tempdir().unwrap();
+        Log::begin(folder.path(), run()).unwrap().discard();
+        assert!(!folder.path().join(RESULTS).exists());
+        Log::begin(folder.path(), run()).unwrap();
     }
 
     #[test]

@@ -13,13 +13,13 @@ pub(crate) mod markdown;
 pub(crate) mod scale;
 mod summary;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::results::{self, Results};
 use super::standings::Standings;
+use crate::output;
 
 pub use summary::{summary, terminal_width};
 
@@ -67,10 +67,8 @@ pub fn write(folder: &Path, baseline: Option<&str>) -> Result<Vec<PathBuf>> {
 /// Writes files into a folder, each as a whole or not at all. Returns their paths.
 fn write_whole(folder: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>> {
     let written = files.iter().map(|(name, text)| {
-        let (path, new) = (folder.join(name), folder.join(format!(".{name}.new")));
-        fs::write(&new, text)
-            .and_then(|()| fs::rename(&new, &path))
-            .with_context(|| format!("writing {}", path.display()))?;
+        let path = folder.join(name);
+        output::write(&path, text)?;
         Ok(path)
     });
     written.collect()

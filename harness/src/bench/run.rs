@@ -1,6 +1,7 @@
 //! Measures what a plan asks for: contender by contender, each with an upstream and a Postgres of its
 //! own, checked before it is measured.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread::sleep;
@@ -34,6 +35,17 @@ const USERS: usize = 1000;
 
 /// Time between two loads, for what the first left in sockets and queues.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// What an error is about that is not the contender's: a full disk, say. It ends the run, which is
+/// resumed when that is mended.
+#[derive(Debug)]
+struct OwnSide;
+
+impl fmt::Display for OwnSide {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("on the harness's own side")
+    }
+}
 
 /// What a run is made with.
 pub(crate) struct Bench<'a> {
@@ -96,6 +108,9 @@ impl Bench<'_> {
             let contender = &self.contenders[visit.contender];
             if let Err(error) = self.visit(contender, visit, &plan, log) {
                 self.interrupt.check()?;
+                if error.is::<OwnSide>() {
+                    return Err(error);
+                }
                 log.append(Line::Failure(Failure {
                     contender: contender.name.clone(),
                     round: visit.round,
@@ -128,7 +143,8 @@ impl Bench<'_> {
             ready_ms: stage.ready.as_secs_f64() * 1e3,
             passed,
             failed,
-        }))?;
+        }))
+        .context(OwnSide)?;
         if !is_right {
             return Ok(());
         }
@@ -147,8 +163,9 @@ impl Bench<'_> {
                 routes::HEALTH
             ))?;
             Ok::<_, Error>(upstream)
-        })?;
-        let postgres = TemporaryPostgres::start()?;
+        })
+        .context(OwnSide)?;
+        let postgres = TemporaryPostgres::start().context(OwnSide)?;
         let root = postgres.root().context("Postgres does not run")?;
         let surroundings = Surroundings {
             upstream: Some(upstream.address()),
@@ -281,14 +298,19 @@ impl Stage {
                     &subject.secrets.jwt_secret,
                 ),
             };
-            let attempt = self.attempt(bench, contender, visit.round, step, &inputs, plan)?;
+            let attempt = self.attempt(bench, contender, visit.round, step, &inputs, plan);
+            bench.interrupt.check()?;
+            // Why nothing was measured, or whose figures are those of a dying one.
             self.running.must_run()?;
+            self.running.must_answer()?;
+            let attempt = attempt?;
             if (step.scenario, step.pace) == (Scenario::UsersMe, Pace::Closed) {
                 // The last of a round: it is written down when the scans are known.
                 of_users = Some(attempt);
                 break;
             }
-            log.append(Line::Attempt(Box::new(attempt)))?;
+            log.append(Line::Attempt(Box::new(attempt)))
+                .context(OwnSide)?;
             sleep(BREATH);
         }
         drop(self.running);
@@ -296,7 +318,8 @@ impl Stage {
             let read = u64::try_from(database.scans()? - scans).ok();
             attempt.truth.served = read;
             attempt.doubts = doubts(&attempt, plan);
-            log.append(Line::Attempt(Box::new(attempt)))?;
+            log.append(Line::Attempt(Box::new(attempt)))
+                .context(OwnSide)?;
         }
         drop(rows);
         Ok(())

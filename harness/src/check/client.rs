@@ -3,7 +3,8 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ pub(crate) const CONNECTIONS: usize = 100;
 /// Time for an answer that nothing delays: longer than any deadline of the contract.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is said of an answer that did not come in time.
+const NO_ANSWER: &str = "no answer";
+
 /// Stack of a thread that sends requests; the default would be 2 MiB for each of a hundred.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -28,6 +32,8 @@ pub(crate) struct Client {
     host: String,
     /// What every path begins with; empty or `/…`.
     prefix: String,
+    /// Whether a request had no answer since it was last asked.
+    lost: Arc<AtomicBool>,
 }
 
 /// A request and its answer.
@@ -46,7 +52,13 @@ impl Client {
             address,
             host,
             prefix,
+            lost: Arc::default(),
         }
+    }
+
+    /// Whether a request had no answer since this was last asked.
+    pub(crate) fn has_lost_any(&self) -> bool {
+        self.lost.swap(false, Ordering::Relaxed)
     }
 
     /// A request of k6's form.
@@ -91,9 +103,20 @@ impl Client {
             // Connecting is not what is at once; who cannot connect is told by the first request.
             let _ = conversation.connect();
             start.wait();
-            let answers = requests
-                .into_iter()
-                .map(|request| conversation.ask(request));
+            // Who does not answer one is not waited for again by each of those behind it.
+            let mut silence = None;
+            let answers = requests.into_iter().map(|request| {
+                if let Some(failure) = &silence {
+                    return Err(Failure::clone(failure));
+                }
+                let answer = conversation.ask(request);
+                silence = answer
+                    .as_ref()
+                    .err()
+                    .filter(|it| it.came == NO_ANSWER)
+                    .cloned();
+                answer
+            });
             answers.collect::<Vec<_>>()
         };
         thread::scope(|scope| {
@@ -133,7 +156,9 @@ impl<'a> Conversation<'a> {
     fn connect(&mut self) -> anyhow::Result<&mut Connection> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => Connection::open_within(self.client.address, self.patience)?,
+            None => {
+                Connection::open_within(self.client.address, self.patience)?.within(self.patience)
+            }
         };
         Ok(self.connection.insert(connection))
     }
@@ -153,9 +178,10 @@ impl<'a> Conversation<'a> {
                 took,
             }),
             Err(error) => {
+                self.client.lost.store(true, Ordering::Relaxed);
                 let expected = format!("an answer within {} s", self.patience.as_secs_f32());
                 let came = match io_kind(&error) {
-                    Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => "no answer".to_owned(),
+                    Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => NO_ANSWER.to_owned(),
                     _ => format!("{error:#}"),
                 };
                 Err(Failure::of(&request, expected, came))

@@ -25,6 +25,9 @@ const FAULTS_AT_ONCE: usize = 32;
 /// How often the wait for a check looks whether the process was asked to end.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Why nothing more is asked.
+const GONE: &str = "the contender answers no more, not even GET /info";
+
 /// What is asked of a contender.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -177,8 +180,12 @@ fn spawn(
                 let check = &checks[*index];
                 let verdict = match subject.lacks(check.needs) {
                     Some(side) => Err(Problem::NotChecked(side.missing())),
+                    None if subject.is_gone() => Err(Problem::NotChecked(GONE)),
                     None => (check.run)(&subject),
                 };
+                if matches!(verdict, Err(Problem::Failed(_))) {
+                    subject.look_after();
+                }
                 if tell.send((*index, verdict, begun.elapsed())).is_err() {
                     return;
                 }

@@ -1,14 +1,15 @@
 //! What is checked: a contender, and as much of its surroundings as is in the harness's hands.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use schema::{Claims, fixtures, routes};
 
-use super::client::Client;
+use super::client::{Client, PATIENCE};
 use super::database::{self, Database};
 use super::request::Request;
 use super::secrets::Secrets;
@@ -20,6 +21,13 @@ use crate::token;
 
 /// How long the upstream waits while the contender is asked whether it can do something else.
 const PROBE_DELAY: Duration = Duration::from_millis(300);
+
+/// How often it is looked whether any answer comes, if a look takes no time: who has crashed may be
+/// started again by its own means.
+const LOOKS: usize = 4;
+
+/// Time between two of them.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Where a contender serves: an `http` URL of host, port and path.
 #[derive(Clone, Debug)]
@@ -140,6 +148,10 @@ pub struct Subject {
     is_concurrent: OnceLock<bool>,
     /// Requests on each connection where thousands are asked for.
     burst: AtomicUsize,
+    /// Whether it is asked no more.
+    is_gone: AtomicBool,
+    /// Who looks whether it is gone looks alone.
+    look: Mutex<()>,
 }
 
 impl Subject {
@@ -158,7 +170,34 @@ impl Subject {
             database: database.map(|side| side.0),
             is_concurrent: OnceLock::new(),
             burst: AtomicUsize::new(1),
+            is_gone: AtomicBool::new(false),
+            look: Mutex::new(()),
         }
+    }
+
+    /// Whether it answered no more when [`Subject::look_after`] looked.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
+    }
+
+    /// After a check that failed: if an answer did not come, looks whether any comes at all. Nobody
+    /// waits for each of the checks that are left if none does.
+    pub(crate) fn look_after(&self) {
+        let _alone = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_gone() || !self.client.has_lost_any() {
+            return;
+        }
+        let begun = Instant::now();
+        for _ in 0..LOOKS {
+            if self.ask(self.get(routes::INFO)).is_ok() {
+                return;
+            }
+            if begun.elapsed() >= PATIENCE {
+                break;
+            }
+            sleep(BETWEEN_LOOKS);
+        }
+        self.is_gone.store(true, Ordering::Relaxed);
     }
 
     /// So many requests on each connection, or fewer where fewer are asked for.

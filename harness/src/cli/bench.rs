@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::choice::Choice;
 use super::report::{ReportOptions, report};
+use crate::bench::claim::Claim;
 use crate::bench::engine::Engine;
 use crate::bench::engine::k6::K6;
 use crate::bench::engine::own::Own;
@@ -190,6 +191,8 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
             .context("reading the recorded command line")?;
         let RecordedCommand::Bench(options) = recorded.command;
         let contenders = options.chosen()?;
+        let split = options.split()?;
+        let _claim = Claim::of([&split.contender, &split.others], &logs[0].run().command)?;
         for log in &mut logs {
             log.append(Line::Resumed { at: now() })?;
         }
@@ -208,6 +211,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         &engine.version()?,
         &obtain::shared_server(&Interrupt::never())?.version,
     );
+    let _claim = Claim::of([&split.contender, &split.others], &command_line())?;
     let (started_at, machine) = (now(), platform::machine());
     let folder = options.folder(&started_at, &machine.host)?;
     let runs = plans.into_iter().map(|plan| Run {
@@ -231,7 +235,17 @@ fn begun(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
         true => Log::begin(folder, run),
         false => Log::begin(&folder.join(scale::name(&run.plan)), run),
     };
-    runs.into_iter().map(begin).collect()
+    let mut logs = Vec::new();
+    for run in runs {
+        match begin(run) {
+            Ok(log) => logs.push(log),
+            Err(error) => {
+                logs.into_iter().for_each(Log::discard);
+                return Err(error);
+            }
+        }
+    }
+    Ok(logs)
 }
 
 /// The runs of a folder, taken up again.
@@ -384,6 +398,12 @@ impl BenchOptions {
             folder: folder.to_owned(),
             baseline: None,
             json: self.json,
+        })
+        .with_context(|| {
+            format!(
+                "all is measured: write the reports with `harness report {}`",
+                folder.display()
+            )
         })?;
         let mut lines = logs.iter().flat_map(Log::lines);
         let all_measured = !lines.any(|line| match line {

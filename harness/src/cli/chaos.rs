@@ -14,8 +14,9 @@ use crate::chaos::fault::{Fault, all};
 use crate::chaos::report::{Book, Report, text};
 use crate::chaos::row::Row;
 use crate::chaos::{Options, There, run, run_there};
-use crate::guide::{print, table};
+use crate::guide::{print, show, table};
 use crate::interrupt::Interrupt;
+use crate::output;
 
 /// Options of `harness chaos`.
 #[derive(Args, Debug)]
@@ -58,6 +59,9 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         print(table(["FAULT", "WHAT IS DONE"], rows));
         return Ok(true);
     }
+    if let Some(folder) = &options.out {
+        output::expect_folder(folder)?;
+    }
     let interrupt = Interrupt::by_signal()?;
     let reports = match &options.there.url {
         Some(url) => vec![options.at(url, &run_options, &interrupt)?],
@@ -75,8 +79,7 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         }
     };
     for report in &reports {
-        // A reader that has gone (`| head`) has seen enough.
-        let _ = std::io::Write::write_all(&mut anstream::stdout(), text(report).as_bytes());
+        show(&text(report));
     }
     let holds = reports.iter().all(Report::holds);
     if let Some(folder) = &options.out {
@@ -116,7 +119,7 @@ impl ChaosOptions {
 }
 
 fn write(folder: &Path, reports: Vec<Report>) -> Result<()> {
-    Book::of(reports).write(folder)?;
+    output::fill_folder(folder, |new| Book::of(reports).write(new))?;
     eprintln!("the report is in {}", folder.display());
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! `harness check`: which contenders, how they are reached, and where the results go.
 
-use std::fs;
 use std::io::IsTerminal;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use clap::Args;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,8 +17,9 @@ use crate::check::{
     run_watched,
 };
 use crate::contender::{Contender, Surroundings};
-use crate::guide::{print, table};
+use crate::guide::{print, show, table};
 use crate::interrupt::Interrupt;
+use crate::output;
 use crate::postgres::TemporaryPostgres;
 
 /// Where a report goes if no file is named.
@@ -67,6 +67,9 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     if options.list {
         list(options);
         return Ok(true);
+    }
+    for path in options.files() {
+        output::expect_file(path)?;
     }
     let interrupt = Interrupt::by_signal()?;
     let reports = match &options.there.url {
@@ -141,7 +144,11 @@ impl CheckOptions {
                 deviations: contender.deviations.clone(),
                 ..self.asked(contender.promises)
             };
-            watched(subject, &options, &contender.name, interrupt)
+            let report = watched(subject, &options, &contender.name, interrupt)?;
+            if let Err(ended) = running.must_run() {
+                eprintln!("{}: {ended:#}", contender.name);
+            }
+            Ok::<_, Error>(report)
         };
         let report = run().with_context(|| format!("checking {}", contender.name))?;
         let report = report.of(&contender.name, &contender.made_of);
@@ -160,6 +167,12 @@ impl CheckOptions {
         Ok(report.of(url, ""))
     }
 
+    /// Files that are asked for.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let paths = [&self.json, &self.junit, &self.markdown].into_iter();
+        paths.flatten().filter(|path| *path != Path::new(STDOUT))
+    }
+
     /// Writes the reports to files and to standard output.
     fn write(&self, reports: &[Report]) -> Result<()> {
         let verbose = self.verbose;
@@ -176,13 +189,12 @@ impl CheckOptions {
                 print(text.trim_end());
                 shown = true;
             } else {
-                fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+                output::write(path, text)?;
             }
         }
         if !shown {
             let text = Format::Text { verbose }.write(reports)?;
-            // A reader that has gone (`| head`) has seen enough.
-            let _ = std::io::Write::write_all(&mut anstream::stdout(), text.as_bytes());
+            show(&text);
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! `harness report`: the reports of a run, made again from its raw file.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -9,7 +8,7 @@ use clap::Args;
 use crate::bench::report::scale::{self, Scale};
 use crate::bench::standings::Standings;
 use crate::bench::{report, results};
-use crate::guide::print;
+use crate::guide::{print, show};
 
 /// Options of `harness report`.
 #[derive(Args, Debug)]
@@ -52,8 +51,7 @@ pub(super) fn report(options: &ReportOptions) -> Result<()> {
         true => report::write(folder, baseline)?,
         false => scale::write(folder)?,
     });
-    // A reader that has gone (`| head`) has seen enough.
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    show(&text);
     print("");
     for path in written {
         print(path.display());

@@ -1,6 +1,5 @@
 //! `harness soak`: how long, and where the result goes.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::choice::Choice;
 use crate::chaos::{Options, soak_contender};
 use crate::guide::print;
 use crate::interrupt::Interrupt;
+use crate::output;
 
 /// Options of `harness soak`.
 #[derive(Args, Debug)]
@@ -38,6 +38,9 @@ pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
     let interrupt = Interrupt::by_signal()?;
     let contenders = options.choice.contenders_or_upstreams(false, None)?;
     ensure!(contenders.len() == 1, "one contender is soaked at a time");
+    if let Some(path) = &options.json {
+        output::expect_file(path)?;
+    }
     let contender = &contenders[0];
     let run_options = Options {
         faults: Vec::new(),
@@ -51,7 +54,7 @@ pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
     .with_context(|| format!("soaking {}", contender.name))?;
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&soak)? + "\n";
-        fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        output::write(path, text)?;
     }
     print(soak.text().trim_end());
     Ok(soak.holds())

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Native;
 use crate::interrupt::Interrupt;
+use crate::watchdog::Watchdog;
 
 /// Tells a build the folder of the file that lists the contender.
 const CONTENDERS_DIR: &str = "CONTENDERS_DIR";
@@ -38,6 +39,8 @@ pub(crate) struct Build<'a> {
     line: &'a str,
     /// None once it has ended, or if nothing is to be built.
     shell: Option<Child>,
+    /// Ends it if this process is killed.
+    watchdog: Option<Watchdog>,
 }
 
 impl<'a> Build<'a> {
@@ -55,6 +58,7 @@ impl<'a> Build<'a> {
             return Ok(Self {
                 line: "",
                 shell: None,
+                watchdog: None,
             });
         };
         let mut command = Command::new("/bin/sh");
@@ -65,11 +69,14 @@ impl<'a> Build<'a> {
             .stdin(Stdio::null())
             .stderr(log)
             .process_group(0);
+        let mut watchdog = Watchdog::of_processes()?;
         let shell = command.spawn();
         let shell = shell.with_context(|| format!("building in {}", how.folder.display()))?;
+        watchdog.watch_group(shell.id());
         Ok(Self {
             line,
             shell: Some(shell),
+            watchdog: Some(watchdog),
         })
     }
 
@@ -90,10 +97,17 @@ impl<'a> Build<'a> {
             thread::sleep(POLL_INTERVAL);
         };
         self.shell = None;
+        self.rest();
         if !status.success() {
             bail!("`{}` failed ({status})", self.line);
         }
         Ok(())
+    }
+
+    fn rest(&mut self) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.rest();
+        }
     }
 }
 
@@ -103,6 +117,7 @@ impl Drop for Build<'_> {
         // The group is still this one's: its number is free only once the shell was waited for.
         let _ = kill_process_group(Pid::from_child(shell), Signal::KILL);
         let _ = shell.wait();
+        self.rest();
     }
 }
 

@@ -117,7 +117,8 @@ impl Process {
 
     /// The end of its log.
     pub(super) fn log(&self) -> String {
-        let log = self.output(&["logs", "--no-color"]);
+        let lines = TAIL_LINES.to_string();
+        let log = self.output(&["logs", "--no-color", "--tail", &lines]);
         let log = log.map(|log| tail(&log)).unwrap_or_default();
         format!("the end of its log:\n{log}")
     }

@@ -11,14 +11,19 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use super::Native;
+use super::log::Bound;
 use crate::account::Account;
 use crate::cpus::Cpus;
 use crate::daemon::Daemon;
+use crate::interrupt::Interrupt;
 use crate::program::Program;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{MARK, Watchdog};
 
 /// Time to end in order; some that the field knows never do.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Time to be gone after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Variables of the caller that a language's runtime may need.
 const PASSED_ON: [&str; 4] = ["HOME", "LANG", "TMPDIR", "USER"];
@@ -28,7 +33,8 @@ const PASSED_ON: [&str; 4] = ["HOME", "LANG", "TMPDIR", "USER"];
 pub(super) struct Process {
     daemon: Daemon,
     child: Child,
-    /// Ends it if this process is killed.
+    _log: Bound,
+    /// Ends it if this process is killed, and what has left its group in any case.
     watchdog: Watchdog,
     /// Holds its log.
     _folder: TempDir,
@@ -61,6 +67,7 @@ impl Process {
         let mut program = environment.iter().fold(program, |program, (name, value)| {
             program.variable(name, value)
         });
+        program = program.variable(MARK, folder.path());
         program.folder.clone_from(&how.folder);
 
         let mut watchdog = Watchdog::start(folder.path())?;
@@ -72,6 +79,7 @@ impl Process {
         }?;
         watchdog.watch_group(child.id());
         Ok(Self {
+            _log: Bound::of(&daemon.log())?,
             daemon,
             child,
             watchdog,
@@ -110,14 +118,24 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // The field's contenders end on SIGINT; one of them does not on SIGTERM.
-        if let Err(error) = self.daemon.stop_within(Signal::INT, STOP_TIMEOUT) {
-            eprintln!("contender: {error:#}");
-            return;
+        let _ = self.signal(Signal::INT);
+        let never = Interrupt::never();
+        let ended = never.wait(STOP_TIMEOUT, || {
+            Ok(self.daemon.running()?.is_none().then_some(()))
+        });
+        match ended {
+            Ok(Some(())) => {}
+            Ok(None) => eprintln!("contender: did not end within {STOP_TIMEOUT:?}, killing it"),
+            Err(error) => eprintln!("contender: {error:#}, killing it"),
         }
         // What a shell started in the background does not hear SIGINT. The group is still this
         // one's: its number is free only once the child was waited for.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let _ = self.child.wait();
-        self.watchdog.rest();
+        let _ = self.signal(Signal::KILL);
+        let gone = never.wait(KILL_TIMEOUT, || Ok(self.child.try_wait()?));
+        match gone {
+            Ok(Some(_)) => self.watchdog.rest(),
+            // The system still has it, and the watchdog goes on.
+            _ => eprintln!("contender: is still there after SIGKILL"),
+        }
     }
 }

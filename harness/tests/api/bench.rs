@@ -19,22 +19,22 @@ fn field() -> Field {
 
 impl Field {
     /// For a run as short as can be.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.harness(&[&["bench"], arguments].concat())
     }
 
-    fn bench(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn bench(&self, arguments: &[&str]) -> Said {
         let short = ["--duration=500ms", "--warmup=100ms", "--connections=10"];
         let arguments = [arguments, &short, &["--out", "run"]].concat();
         said(self.command(&arguments).output().unwrap())
     }
 
-    fn results(&self) -> Results {
+    pub(crate) fn results(&self) -> Results {
         results::read(&self.path("run")).unwrap()
     }
 
     /// Starts a run of two rounds, and waits until the first attempt is written down.
-    fn begin(&self) -> Child {
+    pub(crate) fn begin(&self) -> Child {
         let arguments = [
             "honest",
             "--scenarios=info,movies",
@@ -53,7 +53,7 @@ impl Field {
     }
 
     /// Fails unless the run is resumed to its end, with the attempts that it had.
-    fn resume_after(&self, before: &[Attempt]) {
+    pub(crate) fn resume_after(&self, before: &[Attempt]) {
         let resumed = said(self.command(&["--resume=run"]).output().unwrap());
         assert_eq!(resumed.code, Some(0), "{resumed:?}");
         let results = self.results();
@@ -236,10 +236,7 @@ fn an_interrupted_run_stops_all_and_says_how_to_go_on() {
 #[test]
 fn a_contender_that_does_not_start_is_reported_and_the_others_are_measured() {
     let field = field();
-    let path = field.path("contenders.toml");
-    let broken =
-        "[broken]\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"echo no luck; exit 3\"\n";
-    fs::write(&path, fs::read_to_string(&path).unwrap() + broken).unwrap();
+    field.add("broken", "echo no luck; exit 3");
     let said = field.bench(&["broken", "honest", "--scenarios=info", "--rounds=1"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     let results = field.results();
@@ -265,7 +262,7 @@ fn a_dry_run_says_what_would_be_measured_and_measures_nothing() {
     ] {
         assert!(said.out.contains(word), "{word} in {}", said.out);
     }
-    assert_eq!(fs::read_dir(field.path("")).unwrap().count(), 1);
+    assert!(!field.path("reports").exists());
 }
 
 #[test]

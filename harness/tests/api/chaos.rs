@@ -13,7 +13,7 @@ use crate::suite::{Said, is_alive, said, wait_until};
 use crate::{hollow, suite};
 
 impl Field {
-    fn chaos_command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn chaos_command(&self, arguments: &[&str]) -> Command {
         // A busy machine is no fault of the contender.
         let patient = ["--rate=80", "--recovery=12s"];
         self.harness(&[&["chaos"], arguments, &patient].concat())
@@ -265,7 +265,7 @@ fn an_interrupt_leaves_nothing_running_not_even_what_is_stopped() {
 }
 
 /// Whether a process is stopped by a signal.
-fn is_stopped(pid: i32) -> bool {
+pub(crate) fn is_stopped(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().unwrap_or_default();
     state.starts_with('T')

@@ -20,5 +20,7 @@ mod report;
 mod stand_in;
 mod standing;
 mod suite;
+mod survival;
 mod temporary;
 mod token;
+mod trouble;

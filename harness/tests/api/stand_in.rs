@@ -2,12 +2,13 @@
 //! service's place.
 
 use std::convert::Infallible;
-use std::env;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
@@ -19,11 +20,14 @@ use tower::ServiceExt;
 
 use crate::hollow;
 
+/// Where `flooding` says how much it has written.
+pub(crate) const FLOODED: &str = "flooded";
+
 /// What the executable is to be: set by the scripts only.
 const STAND_IN: &str = "STAND_IN";
 
 /// The script for one of `upstream`, `target`, `never-ready`, `hollow`, `honest`, `mixing-up`,
-/// `dying` and `honest-upstream`.
+/// `dying`, `flooding` and `honest-upstream`.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
@@ -44,6 +48,10 @@ fn serves_what_a_service_does() {
         "mixing-up" => return serve_changed(listener, mix_up),
         "dying" => return serve_changed(listener, die),
         "honest-upstream" => return serve_product(listener),
+        "flooding" => {
+            thread::spawn(flood);
+            return serve_honestly(listener);
+        }
         _ => {}
     }
     for stream in listener.incoming() {
@@ -131,6 +139,17 @@ fn die(body: Bytes) -> Bytes {
         std::process::exit(3);
     }
     body
+}
+
+/// Fills the log, and says in the present folder how many MiB it has written.
+fn flood() {
+    let line = [b'x'; 1023].into_iter().chain([b'\n']);
+    let lines: Vec<u8> = line.cycle().take(1 << 20).collect();
+    for mib in 1_u32.. {
+        io::stderr().write_all(&lines).unwrap();
+        fs::write(FLOODED, mib.to_string()).unwrap();
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The first of the target's neighbours that takes no connection.
