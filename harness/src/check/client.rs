@@ -61,6 +61,17 @@ impl Client {
         self.lost.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether the head of any answer comes to this request.
+    pub(crate) fn is_answered(&self, request: &Request) -> bool {
+        let ask = || {
+            let connection = Connection::open_within(self.address, PATIENCE)?;
+            let mut connection = connection.within(PATIENCE);
+            connection.send(request.bytes())?;
+            connection.head()
+        };
+        ask().is_ok()
+    }
+
     /// A request of k6's form.
     pub(crate) fn request(&self, method: &'static str, path: &str) -> Request {
         let url = Url {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::sleep;
+use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,6 +28,9 @@ const LOOKS: usize = 4;
 
 /// Time between two of them.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// A path without a route: who hangs on one of those that have one may answer here.
+const NOWHERE: &str = "/nowhere";
 
 /// Where a contender serves: an `http` URL of host, port and path.
 #[derive(Clone, Debug)]
@@ -175,6 +178,15 @@ impl Subject {
         }
     }
 
+    /// Whether anything comes to `GET /info`, or to a path that nobody has.
+    fn is_answering(&self) -> bool {
+        let is_answered = |path: &str| self.client.is_answered(&self.get(path));
+        scope(|scope| {
+            let nowhere = scope.spawn(|| is_answered(NOWHERE));
+            is_answered(routes::INFO) || nowhere.join().unwrap_or(false)
+        })
+    }
+
     /// Whether it answered no more when [`Subject::look_after`] looked.
     pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
@@ -189,7 +201,7 @@ impl Subject {
         }
         let begun = Instant::now();
         for _ in 0..LOOKS {
-            if self.ask(self.get(routes::INFO)).is_ok() {
+            if self.is_answering() {
                 return;
             }
             if begun.elapsed() >= PATIENCE {
@@ -264,7 +276,7 @@ impl Subject {
         };
         let product = fixtures::PRODUCT_JSON.as_bytes();
         upstream.behave(Behaviour::Product(product.into(), PROBE_DELAY));
-        std::thread::scope(|scope| {
+        scope(|scope| {
             let waiting = scope.spawn(|| self.client.ask(self.get(routes::CATALOG)));
             let called = upstream.is_called(1, PROBE_DELAY);
             let info = self.client.ask(self.get(routes::INFO));
