@@ -35,6 +35,9 @@ const PERIODS: u32 = 60;
 /// Shortest and longest period.
 const PERIOD: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
 
+/// Samples that a slope needs: as many count of a short soak too.
+const SAMPLES_MIN: usize = 3;
+
 /// Time that a fault lasts.
 const FAULT: Duration = Duration::from_secs(1);
 
@@ -194,6 +197,7 @@ fn named(slug: &str) -> Result<Fault> {
 
 fn slopes(samples: &[Sample]) -> Vec<Slope> {
     let warm = (samples.len() as f64 * WARMUP) as usize;
+    let warm = warm.min(samples.len().saturating_sub(SAMPLES_MIN));
     let samples = &samples[warm..];
     let of = |figure, value: fn(&Sample) -> f64| {
         let points: Vec<_> = samples
@@ -215,11 +219,11 @@ fn slopes(samples: &[Sample]) -> Vec<Slope> {
     .collect()
 }
 
-/// By least squares over (hours, value); none of fewer than three points. It grows if even the lower
+/// By least squares over (hours, value); none of too few points. It grows if even the lower
 /// end of its interval is more than a small share of the mean over the time of all points.
 fn slope(figure: &'static str, points: &[(f64, f64)]) -> Option<Slope> {
     let count = points.len() as f64;
-    if points.len() < 3 {
+    if points.len() < SAMPLES_MIN {
         return None;
     }
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;

@@ -1,3 +1,5 @@
+//! Reports on runs of a few figures that are known.
+
 use super::super::super::sample::small;
 use super::*;
 use crate::bench::record::{Attempt, Run};
