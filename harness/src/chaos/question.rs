@@ -98,33 +98,31 @@ impl Questions {
             phases: Mutex::default(),
             seen: Mutex::default(),
         };
-        questions.serve_the_contract_s();
+        questions.serve_the_contract_s(|| {});
         questions
     }
 
-    /// From now on the upstream serves the contract's product.
-    pub(super) fn serve_the_contract_s(&self) {
+    /// From now on the upstream serves the contract's product: `change` makes it do so.
+    pub(super) fn serve_the_contract_s(&self, change: impl FnOnce()) {
         let product = serde_json::from_str(fixtures::PRODUCT_JSON);
-        self.serve(&product.expect("a fixture is a product"));
+        self.serve(&product.expect("a fixture is a product"), change);
     }
 
-    /// From now on the upstream serves this product.
-    pub(super) fn serve(&self, product: &Product<'_>) {
-        let now = Instant::now();
-        let mut phases = self.phases();
-        while phases
-            .front()
-            .is_some_and(|phase| phase.until.is_some_and(|until| until + PHASES_KEPT < now))
-        {
-            phases.pop_front();
-        }
-        if let Some(last) = phases.back_mut() {
-            last.until = Some(now);
-        }
-        phases.push_back(Phase {
+    /// From now on the upstream serves this product: `change` makes it do so. Until it has, this one
+    /// and the one before are right.
+    pub(super) fn serve(&self, product: &Product<'_>, change: impl FnOnce()) {
+        self.phases().push_back(Phase {
             expected: Expected::body(&json(product)),
             until: None,
         });
+        change();
+        let now = Instant::now();
+        let mut phases = self.phases();
+        let gone = phases.len() - 1;
+        for phase in phases.iter_mut().take(gone) {
+            phase.until.get_or_insert(now);
+        }
+        phases.retain(|phase| phase.until.is_none_or(|until| until + PHASES_KEPT >= now));
     }
 
     /// What is asked in turn.
@@ -344,9 +342,14 @@ mod tests {
         let product = |product: &Product<'_>| answer(200, serde_json::to_vec(product).unwrap());
         let before = judged(&questions, &question, product(&first));
         assert!(matches!(before, Outcome::Wrong(_)));
-        questions.serve(&first);
+        questions.serve(&first, || {});
         let asked = Instant::now();
-        questions.serve(&second);
+        questions.serve(&second, || {
+            for served in [&first, &second] {
+                let outcome = judged(&questions, &question, product(served));
+                assert_eq!(outcome, Outcome::Right, "it is being changed");
+            }
+        });
         let late = questions.judge(&question, asked, Came::Answer(product(&first)));
         assert_eq!(late, Outcome::Right, "it was served when it was asked for");
         std::thread::sleep(Duration::from_millis(1));

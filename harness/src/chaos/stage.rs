@@ -181,8 +181,9 @@ impl<'a> Stage<'a> {
         self.changed = None;
         if let Some(upstream) = self.scene.upstream {
             let product = random::product();
-            self.scene.questions.serve(&product);
-            upstream.serve(random::javascript(&product));
+            let text = random::javascript(&product);
+            let change = || upstream.serve(text);
+            self.scene.questions.serve(&product, change);
             self.changed = Some(Instant::now());
         }
     }
@@ -190,10 +191,11 @@ impl<'a> Stage<'a> {
     /// From now on the upstream behaves so; a product that a fault shows is the contract's.
     pub(super) fn behave(&mut self, behaviour: Behaviour) {
         self.changed = None;
-        self.scene.questions.serve_the_contract_s();
-        if let Some(upstream) = self.scene.upstream {
-            upstream.behave(behaviour);
-        }
+        self.scene.questions.serve_the_contract_s(|| {
+            if let Some(upstream) = self.scene.upstream {
+                upstream.behave(behaviour);
+            }
+        });
     }
 
     /// Sets the mode of a proxy.
