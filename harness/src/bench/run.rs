@@ -171,7 +171,12 @@ impl Bench<'_> {
             upstream: Some(upstream.address()),
             postgres_port: Some(postgres.port()),
             secrets: secrets.clone(),
-            workers: Some(plan.workers),
+            // The limit is that of one thread, and takes no other number.
+            workers: Some(if contender.is_limit() {
+                1
+            } else {
+                plan.workers
+            }),
             cpus: Some(self.cpus.clone()),
         };
         let begun = Instant::now();

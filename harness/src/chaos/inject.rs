@@ -7,6 +7,7 @@ use procfs::process::LimitValue;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use schema::fault::Fault as UpstreamFault;
 
+use super::aside::Aside;
 use super::crowd::Present;
 use super::fault::Kind;
 use super::proxy::Mode;
@@ -78,8 +79,10 @@ pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Vec<String>> {
         }
         Kind::Clients(crowd) => {
             let address = stage.scene.load.address();
-            let (aside, questions) = (stage.scene.aside, &stage.scene.questions);
-            let present = Present::gather(crowd, stage.scene.room, aside, address, questions);
+            let questions = &stage.scene.questions;
+            // Not beside the proxies: what a crowd takes is the contender's time, not its peers'.
+            let aside = Aside::start("crowd")?;
+            let present = Present::gather(crowd, stage.scene.room, &aside, address, questions);
             stage.hold()?;
             return Ok(vec![present.note()]);
         }

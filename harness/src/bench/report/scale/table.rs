@@ -92,7 +92,10 @@ impl Scale {
         let names: Vec<_> = contenders
             .map(|contender| contender.name.as_str())
             .collect();
-        format!("How {} scale", listed(&names))
+        match names.as_slice() {
+            [one] => format!("How {one} scales"),
+            several => format!("How {} scale", listed(several)),
+        }
     }
 
     /// For other programs.
