@@ -10,6 +10,7 @@ use harness::bench::scenario::Scenario;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::field::Field;
+use crate::stand_in;
 use crate::suite::{Said, is_alive, said, wait_until};
 
 /// One that is honest and one that answers `{}` to everything.
@@ -133,6 +134,8 @@ fn an_open_loop_is_asked_for_its_rate() {
 #[test]
 fn several_numbers_of_connections_and_workers_are_as_many_runs_and_one_report() {
     let field = field();
+    let honest = stand_in::script("honest");
+    field.add_limit(&format!("[ \"$WORKERS\" = 1 ] || exit 3; {honest}"));
     let numbers = ["--connections=1,4", "--workers=1,2", "--rounds=2"];
     let short = [
         "honest",
@@ -156,6 +159,8 @@ fn several_numbers_of_connections_and_workers_are_as_many_runs_and_one_report() 
         let plan = &results.run.plan;
         assert_eq!((plan.workers, plan.connections), (workers, connections));
         assert!(folder.join("report.html").is_file());
+        // The limit has one thread, whatever the contenders have.
+        assert_eq!(results.calibrations.len(), 1);
         let rounds = results.attempts.iter().map(|attempt| attempt.round);
         assert_eq!(rounds.collect::<Vec<_>>(), [1, 2]);
         let starts = results

@@ -45,6 +45,11 @@ impl Field {
         self.list("", name, command);
     }
 
+    /// A limit, which starts so.
+    pub(crate) fn add_limit(&self, command: &str) {
+        self.list("kind = \"limit\"\n", "limit", command);
+    }
+
     fn list(&self, kind: &str, name: &str, command: &str) {
         let stanza = format!(
             "[{name}]\n{kind}language = \"Rust\"\nframework = \"none\"\n\
