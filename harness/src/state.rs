@@ -84,7 +84,8 @@ impl State {
         let mut entries =
             fs::read_dir(&self.folder).with_context(|| format!("reading {folder}"))?;
         ensure!(
-            self.exists() || entries.next().is_none(),
+            // In this order: another command may just be making it, and its lock comes first.
+            entries.next().is_none() || self.exists(),
             "{folder} holds something else: set {SUITE_STATE_DIR} to an empty or a new folder"
         );
         let mut told = false;
