@@ -34,7 +34,7 @@ use self::load::Load;
 use self::proxy::Proxy;
 use self::question::Questions;
 use self::report::Report;
-use self::route::{OF_CONTENDER, OF_UPSTREAM};
+use self::route::{OF_UPSTREAM, of_contender};
 use self::row::Row;
 use self::soak::{Soak, soak};
 use self::stage::{Process, Scene, Stage};
@@ -150,7 +150,7 @@ fn on_stage<T>(
     let aside = Aside::start("chaos")?;
     let (round, dependencies) = match contender.is_upstream() {
         true => (OF_UPSTREAM, None),
-        false => (OF_CONTENDER, Some(Dependencies::start(&aside, &secrets)?)),
+        false => (of_contender(), Some(Dependencies::start(&aside, &secrets)?)),
     };
     let dependencies = dependencies.as_ref();
     interrupt.check()?;
@@ -229,7 +229,7 @@ pub(crate) fn run_there(
     let (users, rows) = users(database.as_ref())?;
     let address = target.address();
     let there = target.host_and_prefix();
-    let questions = Arc::new(Questions::new(OF_CONTENDER, there, secrets, users));
+    let questions = Arc::new(Questions::new(of_contender(), there, secrets, users));
     let room = room();
     let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
     let mut stage = Stage::new(Scene {

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_whose_first_line_finds_no_room_has_not_begun() {
+    fn a_run_that_has_only_begun_can_be_taken_back() {
         let folder = tempdir().unwrap();
         Log::begin(folder.path(), run()).unwrap().discard();
         assert!(!folder.path().join(RESULTS).exists());

@@ -10,6 +10,7 @@ pub(crate) mod html;
 mod latency;
 mod logarithm;
 pub(crate) mod markdown;
+mod panel;
 pub(crate) mod scale;
 mod summary;
 

@@ -374,7 +374,7 @@ fn process() -> [Fault; 5] {
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::route::OF_CONTENDER;
+    use super::super::route::of_contender;
     use super::*;
 
     #[test]
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn only_what_depends_on_a_fault_may_fail_by_it() {
-        let [info, movies, _, users_me] = OF_CONTENDER;
+        let [info, movies, _, users_me] = of_contender();
         for fault in all() {
             for code in ErrorCode::ALL {
                 for route in [info, movies, Route::Data, Route::WrongKey] {

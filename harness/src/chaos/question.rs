@@ -281,13 +281,13 @@ fn contract_error(answer: &Answer) -> Option<ErrorCode> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::route::OF_CONTENDER;
+    use super::super::route::of_contender;
     use super::*;
 
     fn questions() -> Questions {
         let users = vec![random::profile(), random::profile()];
         let there = ("h:1".to_owned(), String::new());
-        Questions::new(OF_CONTENDER, there, Secrets::bench(), users)
+        Questions::new(of_contender(), there, Secrets::bench(), users)
     }
 
     fn answer(status: u16, body: impl Into<Vec<u8>>) -> Answer {

@@ -20,12 +20,9 @@ pub(super) enum Route {
 pub(super) type Round = [Route; 4];
 
 /// What a contender is asked.
-pub(super) const OF_CONTENDER: Round = [
-    Route::Scenario(Scenario::Info),
-    Route::Scenario(Scenario::Movies),
-    Route::Scenario(Scenario::Catalog),
-    Route::Scenario(Scenario::UsersMe),
-];
+pub(super) fn of_contender() -> Round {
+    Scenario::ALL.map(Route::Scenario)
+}
 
 /// What an upstream is asked.
 pub(super) const OF_UPSTREAM: Round = [Route::Data, Route::Data, Route::Data, Route::WrongKey];

@@ -1,17 +1,17 @@
 //! `harness bench`: what is measured, with what, and where the results go.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::io::IsTerminal;
+mod board;
+mod outline;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use clap::{Args, Parser};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use self::board::Board;
+use self::outline::outline;
 use super::choice::Choice;
 use super::report::{ReportOptions, report};
 use crate::bench::claim::Claim;
@@ -22,14 +22,13 @@ use crate::bench::engine::wrk::Wrk;
 use crate::bench::log::Log;
 use crate::bench::platform;
 use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
-use crate::bench::report::figure::listed;
 use crate::bench::report::scale;
 use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
 use crate::bench::schedule::Schedule;
 use crate::contender::{Contender, read};
 use crate::cpus::Cpus;
-use crate::guide::{print, table};
+use crate::guide::print;
 use crate::interrupt::Interrupt;
 use crate::postgres::obtain;
 
@@ -202,7 +201,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     let split = options.split()?;
     let plans = options.plans(&contenders, &split);
     if options.dry_run {
-        print(described(&plans));
+        print(outline(&plans));
         return Ok(true);
     }
     let engine = options.engine.engine();
@@ -426,135 +425,6 @@ fn schedule(log: &Log) -> Schedule<'_> {
 pub(super) fn command_line() -> Vec<String> {
     let words = std::env::args().skip(1);
     std::iter::once("harness".to_owned()).chain(words).collect()
-}
-
-/// A line of progress on a terminal, none elsewhere, and how far each run is.
-struct Board {
-    bar: ProgressBar,
-    runs: RefCell<BTreeMap<(usize, usize), Work>>,
-}
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug)]
-struct Work {
-    attempts: usize,
-    done: usize,
-    left: Duration,
-}
-
-impl Work {
-    fn of(schedule: &Schedule<'_>) -> Self {
-        Self {
-            attempts: schedule.closed_attempts() + schedule.open_attempts(),
-            done: schedule.done(),
-            left: schedule.estimate(),
-        }
-    }
-}
-
-impl Board {
-    fn of(logs: &[Log]) -> Result<Self> {
-        let bar = ProgressBar::new(0);
-        if !std::io::stderr().is_terminal() {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        let style =
-            ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
-        bar.set_style(style.context("the form of the progress")?);
-        bar.enable_steady_tick(Duration::from_secs(1));
-        let runs = logs
-            .iter()
-            .map(|log| (Self::key(&log.run().plan), Work::of(&schedule(log))));
-        Ok(Self {
-            bar,
-            runs: RefCell::new(runs.collect()),
-        })
-    }
-
-    fn key(plan: &Plan) -> (usize, usize) {
-        (plan.workers, plan.connections)
-    }
-
-    fn show(&self, schedule: &Schedule<'_>, what: &str) {
-        let mut runs = self.runs.borrow_mut();
-        runs.insert(Self::key(schedule.plan), Work::of(schedule));
-        let sum = |of: fn(&Work) -> usize| runs.values().map(of).sum::<usize>() as u64;
-        self.bar.set_length(sum(|work| work.attempts));
-        self.bar.set_position(sum(|work| work.done));
-        let left = runs.values().map(|work| work.left).sum();
-        self.bar.set_prefix(rounded(left));
-        self.bar.set_message(match runs.len() {
-            1 => what.to_owned(),
-            _ => format!("{}: {what}", scale::name(schedule.plan)),
-        });
-    }
-}
-
-/// To the second below ten minutes, to the minute above.
-fn rounded(time: Duration) -> String {
-    let unit = if time < Duration::from_secs(600) {
-        1
-    } else {
-        60
-    };
-    humantime::format_duration(Duration::from_secs(time.as_secs() / unit * unit)).to_string()
-}
-
-/// What the plans are, for `--dry-run`.
-fn described(plans: &[Plan]) -> String {
-    let plan = &plans[0];
-    let contenders = plan.contenders.iter().map(|planned| {
-        let kind = match (planned.is_limit, planned.in_container) {
-            (true, _) => "the limit, no contender",
-            (false, true) => "in a container",
-            (false, false) => "native",
-        };
-        [
-            planned.name.clone(),
-            planned.made_of.clone(),
-            kind.to_owned(),
-        ]
-    });
-    let mut text = table(["CONTENDER", "MADE OF", "RUNS"], contenders);
-    let names: Vec<_> = plan
-        .scenarios
-        .iter()
-        .map(|scenario| scenario.name())
-        .collect();
-    let schedules = || plans.iter().map(|plan| Schedule { plan, lines: &[] });
-    let open: usize = schedules().map(|schedule| schedule.open_attempts()).sum();
-    let _ = write!(
-        text,
-        "\n\n{} rounds of {}: {} s each after {} s, {} connections, {} workers, engine {}\n\
-         contender on processor {:?}, everything else on {:?}\n\
-         {} attempts in closed loop, {} in open loop: about {}",
-        plan.rounds,
-        names.join(", "),
-        plan.duration_secs,
-        plan.warmup_secs,
-        each(plans.iter().map(|plan| plan.connections)),
-        each(plans.iter().map(|plan| plan.workers)),
-        plan.engine,
-        plan.contender_cpus,
-        plan.other_cpus,
-        schedules()
-            .map(|schedule| schedule.closed_attempts())
-            .sum::<usize>(),
-        match open {
-            0 => "none".to_owned(),
-            some => format!("about {some}"),
-        },
-        rounded(schedules().map(|schedule| schedule.estimate()).sum())
-    );
-    text
-}
-
-/// Each of the numbers once.
-fn each(numbers: impl Iterator<Item = usize>) -> String {
-    let numbers: BTreeSet<_> = numbers.collect();
-    let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
-    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    listed(&numbers)
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::record::{Attempt, Pace, Rate, Run};
+use super::super::record::{Attempt, Pace, Plan, Rate, Run};
 use super::super::results::Results;
 use super::super::standings::Standings;
 use super::super::statistics::Estimate;
 use super::axis::Axis;
-use super::figure::{self, listed, percent};
+use super::figure::{self, each, listed, percent};
 use super::{METHOD, METHOD_OF_AN_IMPORT};
 use crate::guide::quoted;
 
@@ -198,9 +198,14 @@ pub(super) fn machine(run: &Run) -> Vec<(&'static str, String)> {
     rows.into_iter().chain(imported).collect()
 }
 
-/// The plan in a sentence.
-pub(super) fn plan(run: &Run) -> String {
-    let plan = &run.plan;
+/// The plans of runs that differ in connections and workers at the most, in a sentence.
+pub(super) fn plans(plans: &[&Plan]) -> String {
+    let plan = plans[0];
+    let counted = |of: fn(&Plan) -> usize, unit: &str| {
+        let numbers = each(plans.iter().map(|plan| of(plan)));
+        let plural = if numbers == "1" { "" } else { "s" };
+        format!("{numbers} {unit}{plural}")
+    };
     let cpus = |cpus: &[usize]| {
         let names: Vec<_> = cpus.iter().map(ToString::to_string).collect();
         match names.is_empty() {
@@ -217,15 +222,13 @@ pub(super) fn plan(run: &Run) -> String {
         false => String::new(),
     };
     format!(
-        "{} round{} of {} s after {} s of warm-up, {} connections from {}, {} worker{}, contender on processor {}, everything else on {}{open}{slow}.",
-        plan.rounds,
-        if plan.rounds == 1 { "" } else { "s" },
+        "{} of {} s after {} s of warm-up, {} from {}, {}, contender on processor {}, everything else on {}{open}{slow}.",
+        counted(|plan| plan.rounds as usize, "round"),
         plan.duration_secs,
         plan.warmup_secs,
-        plan.connections,
+        counted(|plan| plan.connections, "connection"),
         plan.engine,
-        plan.workers,
-        if plan.workers == 1 { "" } else { "s" },
+        counted(|plan| plan.workers, "worker"),
         cpus(&plan.contender_cpus),
         cpus(&plan.other_cpus),
     )

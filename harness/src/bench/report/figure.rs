@@ -1,5 +1,7 @@
 //! Figures as they are read.
 
+use std::collections::BTreeSet;
+
 use super::super::statistics::Estimate;
 
 /// What stands where no figure is known.
@@ -69,6 +71,13 @@ pub(crate) fn listed(words: &[&str]) -> String {
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
+}
+
+/// Each of the numbers once, in order, as a list.
+pub(crate) fn each(numbers: impl Iterator<Item = usize>) -> String {
+    let numbers: BTreeSet<_> = numbers.collect();
+    let words: Vec<_> = numbers.iter().map(|number| whole(*number as f64)).collect();
+    listed(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// With two significant digits or so, and no zeros at the end.

@@ -36,7 +36,7 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
             (calibrations(results))
             (checks(results))
             @if !results.attempts.is_empty() || !results.failures.is_empty() { (doubts(results)) }
-            (setting(run))
+            (setting(run, facts::method(run)))
         }
         script { (PreEscaped(SCRIPT)) }
     };
@@ -69,7 +69,7 @@ fn headline(results: &Results, standings: &Standings<'_>) -> Markup {
             h1 { (facts::title(results)) " on " (run.machine.cpu) }
             p.lead { (facts::verdict(standings)) }
             @for warning in facts::warnings(results, standings) { p.warning { (warning) } }
-            p.soft { (facts::plan(run)) }
+            p.soft { (facts::plans(&[&run.plan])) }
         }
     }
 }
@@ -278,7 +278,8 @@ fn doubts(results: &Results) -> Markup {
     }
 }
 
-fn setting(run: &Run) -> Markup {
+/// Where and how it was measured.
+pub(super) fn setting(run: &Run, method: &[&str]) -> Markup {
     html! {
         section {
             h2 { "Machine and command" }
@@ -287,7 +288,7 @@ fn setting(run: &Run) -> Markup {
         }
         section {
             h2 { "Method" }
-            ol { @for line in facts::method(run) { li { (code(line)) } } }
+            ol { @for line in method { li { (code(line)) } } }
         }
     }
 }

@@ -10,15 +10,7 @@ use super::super::scenario::Scenario;
 use super::super::statistics::median;
 use super::figure;
 use super::logarithm::{range, share};
-
-const WIDTH: f64 = 250.0;
-const HEIGHT: f64 = 150.0;
-
-/// Margins: left for the latencies, below for the rates, above and right for what stands out.
-const LEFT: f64 = 52.0;
-const BELOW: f64 = 18.0;
-const ABOVE: f64 = 8.0;
-const RIGHT: f64 = 8.0;
+use super::panel::{Frame, line, panel, x, y};
 
 /// Below this share of the asked rate a contender no longer keeps up.
 const KEEPS_UP: f64 = 0.97;
@@ -128,12 +120,8 @@ impl Axes {
         }
     }
 
-    fn x(&self, rate: f64) -> f64 {
-        LEFT + share(rate, self.rates) * (WIDTH - LEFT - RIGHT)
-    }
-
-    fn y(&self, ms: f64) -> f64 {
-        HEIGHT - BELOW - share(ms, self.latencies) * (HEIGHT - BELOW - ABOVE)
+    fn place(&self, rate: f64, ms: f64) -> (f64, f64) {
+        (x(rate, self.rates), y(share(ms, self.latencies)))
     }
 
     /// Powers of ten within the latencies.
@@ -162,43 +150,42 @@ pub(super) fn charts(scenario: Scenario, curves: &[Curve<'_>]) -> Markup {
 fn chart(scenario: Scenario, axes: &Axes, curves: &[Curve<'_>], own: usize) -> Markup {
     let curve = &curves[own];
     let others = curves.iter().enumerate().filter(|(index, _)| *index != own);
-    let line = |curve: &Curve<'_>, ms: fn(&Latency) -> Option<f64>| {
-        let points = curve.points.iter().filter_map(|point| {
-            let ms = ms(&point.latency)?;
-            Some(format!("{:.1},{:.1}", axes.x(point.asked), axes.y(ms)))
-        });
-        points.collect::<Vec<_>>().join(" ")
+    let of = |curve: &Curve<'_>, ms: fn(&Latency) -> Option<f64>| {
+        let points = curve.points.iter();
+        line(points.filter_map(|point| Some(axes.place(point.asked, ms(&point.latency)?))))
     };
     let p99 = |latency: &Latency| Some(latency.p99_ms);
     let description = curve.points.iter().map(|point| {
         let ms = figure::latency(point.latency.p99_ms);
         format!("{ms} at {}/s", figure::whole(point.asked))
     });
-    html! {
-        svg.panel role="img" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } {
-            title { "Latency of " (curve.contender) " in open loop, " (scenario) }
-            desc { "99th percentile: " (description.collect::<Vec<_>>().join(", ")) }
-            @for ms in axes.decades() {
-                line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(axes.y(ms)) y2=(axes.y(ms)) {}
-                text.tick.end x=(LEFT - 6.0) y=(axes.y(ms) + 4.0) { (figure::latency(ms)) }
-            }
-            line.axis x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BELOW) y2=(HEIGHT - BELOW) {}
-            text.tick x=(LEFT) y=(HEIGHT - 4.0) { (figure::rate(axes.rates.0)) }
-            text.tick.end x=(WIDTH - RIGHT) y=(HEIGHT - 4.0) { (figure::rate(axes.rates.1)) "/s" }
-            @for (_, other) in others {
-                polyline.other points=(line(other, p99)) {}
-            }
-            polyline.p50 points=(line(curve, |latency| latency.p50_ms)) {}
-            polyline.p999 points=(line(curve, |latency| latency.p99_9_ms)) {}
-            polyline.p99 points=(line(curve, p99)) {}
-            @for point in &curve.points {
-                circle class=(if point.keeps_up() { "mark" } else { "mark behind" })
-                    cx=(axes.x(point.asked)) cy=(axes.y(point.latency.p99_ms)) r="2.5" {
-                    title { (figure::whole(point.asked)) "/s: p99 " (figure::latency(point.latency.p99_ms)) }
-                }
+    let across = axes.decades().into_iter();
+    let across = across.map(|ms| (share(ms, axes.latencies), figure::latency(ms)));
+    let frame = Frame {
+        title: &format!("Latency of {} in open loop, {scenario}", curve.contender),
+        description: &format!(
+            "99th percentile: {}",
+            description.collect::<Vec<_>>().join(", ")
+        ),
+        across: &across.collect::<Vec<_>>(),
+        ends: [
+            figure::rate(axes.rates.0),
+            format!("{}/s", figure::rate(axes.rates.1)),
+        ],
+    };
+    let lines = html! {
+        @for (_, other) in others { polyline.other points=(of(other, p99)) {} }
+        polyline.p50 points=(of(curve, |latency| latency.p50_ms)) {}
+        polyline.p999 points=(of(curve, |latency| latency.p99_9_ms)) {}
+        polyline.p99 points=(of(curve, p99)) {}
+        @for point in &curve.points {
+            @let (x, y) = axes.place(point.asked, point.latency.p99_ms);
+            circle class=(if point.keeps_up() { "mark" } else { "mark behind" }) cx=(x) cy=(y) r="2.5" {
+                title { (figure::whole(point.asked)) "/s: p99 " (figure::latency(point.latency.p99_ms)) }
             }
         }
-    }
+    };
+    panel(&frame, &lines)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::super::cell::Cell;
+use super::super::record::Run;
 use super::super::results::Results;
 use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
@@ -25,12 +26,18 @@ pub(super) fn report(results: &Results, standings: &Standings<'_>) -> String {
     for warning in facts::warnings(results, standings) {
         let _ = writeln!(text, "> **Note** {}\n", inline(&warning));
     }
-    let _ = writeln!(text, "{}\n", inline(&facts::plan(run)));
+    let _ = writeln!(text, "{}\n", inline(&facts::plans(&[&run.plan])));
     for standing in &standings.scenarios {
         text += &scenario(standing, standings);
     }
     text += &out(results);
-    text += "<details><summary>Machine, versions, command</summary>\n\n| | |\n|---|---|\n";
+    text + &setting(run, facts::method(run))
+}
+
+/// Where and how it was measured, folded away.
+pub(super) fn setting(run: &Run, method: &[&str]) -> String {
+    let mut text =
+        "<details><summary>Machine, versions, command</summary>\n\n| | |\n|---|---|\n".to_owned();
     for (name, value) in facts::machine(run) {
         let _ = writeln!(text, "| {name} | {} |", inline(&value));
     }
@@ -40,7 +47,7 @@ pub(super) fn report(results: &Results, standings: &Standings<'_>) -> String {
         facts::command(run)
     );
     text += "<details><summary>Method</summary>\n\n";
-    for line in facts::method(run) {
+    for line in method {
         let _ = writeln!(text, "- {line}");
     }
     text + "\n</details>\n"

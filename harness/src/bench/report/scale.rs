@@ -132,16 +132,15 @@ impl Scale {
         &self.runs[0].run.plan
     }
 
-    /// The numbers of connections, each once, in order; or of workers.
-    fn numbers(&self, of: fn(&Plan) -> usize) -> Vec<usize> {
-        let mut numbers: Vec<_> = self
-            .runs
-            .iter()
-            .map(|results| of(&results.run.plan))
-            .collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+    fn plans(&self) -> Vec<&Plan> {
+        let runs = self.runs.iter();
+        runs.map(|results| &results.run.plan).collect()
+    }
+
+    /// Whether the runs differ in this number.
+    fn differs_in(&self, number: fn(&Plan) -> usize) -> bool {
+        let first = number(self.plan());
+        self.plans().into_iter().any(|plan| number(plan) != first)
     }
 
     /// All rows: by scenario, then contender, then workers, then connections.

@@ -6,17 +6,9 @@ use maud::{Markup, html};
 
 use super::super::figure::{mebibytes, short, whole};
 use super::super::logarithm;
+use super::super::panel::{Frame, line, panel, x, y};
 use super::{Row, Scale};
 use crate::bench::scenario::Scenario;
-
-const WIDTH: f64 = 250.0;
-const HEIGHT: f64 = 150.0;
-
-/// Margins: left for the figures, below for the numbers, above and right for what stands out.
-const LEFT: f64 = 52.0;
-const BELOW: f64 = 18.0;
-const ABOVE: f64 = 8.0;
-const RIGHT: f64 = 8.0;
 
 /// Parts that the upright axis is divided into.
 const PARTS: u32 = 3;
@@ -64,53 +56,43 @@ pub(super) fn charts(scale: &Scale, scenario: Scenario, figure: Figure) -> Marku
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let numbers = logarithm::range(points().map(|(number, _)| *number));
     let highest = points().map(|(_, value)| *value).fold(0.0, f64::max);
-    let place = |(number, value): (f64, f64)| {
-        let x = LEFT + logarithm::share(number, numbers) * (WIDTH - LEFT - RIGHT);
-        (x, upright(value / highest))
-    };
-    let line = |curve: &Curve| {
-        let points = curve.points.iter().map(|point| {
-            let (x, y) = place(*point);
-            format!("{x:.1},{y:.1}")
-        });
-        points.collect::<Vec<_>>().join(" ")
-    };
+    let place = |point: &(f64, f64)| (x(point.0, numbers), y(point.1 / highest));
+    let points_of = |curve: &Curve| line(curve.points.iter().map(place));
+    let across = (1..=PARTS).map(|part| {
+        let share = f64::from(part) / f64::from(PARTS);
+        (share, figure.text(highest * share))
+    });
+    let across: Vec<_> = across.collect();
+    let drawn = curves.iter().enumerate().map(|(own, curve)| {
+        let others = curves.iter().enumerate().filter(|(index, _)| *index != own);
+        let frame = Frame {
+            title: &format!("{} of {}, {scenario}", figure.title(), curve.name),
+            description: &described(curve, figure, unit),
+            across: &across,
+            ends: [whole(numbers.0), format!("{} {unit}", whole(numbers.1))],
+        };
+        let lines = html! {
+            @for (_, other) in others { polyline.other points=(points_of(other)) {} }
+            polyline.p99 points=(points_of(curve)) {}
+            @for point in &curve.points {
+                @let (x, y) = place(point);
+                circle.mark cx=(x) cy=(y) r="2.5" {
+                    title { (whole(point.0)) " " (unit) ": " (figure.text(point.1)) }
+                }
+            }
+        };
+        (curve, panel(&frame, &lines))
+    });
     html! {
         div.panels {
-            @for (own, curve) in curves.iter().enumerate() {
+            @for (curve, panel) in drawn {
                 figure {
                     figcaption { (curve.name) }
-                    svg.panel role="img" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } {
-                        title { (figure.title()) " of " (curve.name) ", " (scenario) }
-                        desc { (described(curve, figure, unit)) }
-                        @for part in 1..=PARTS {
-                            @let share = f64::from(part) / f64::from(PARTS);
-                            line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(upright(share)) y2=(upright(share)) {}
-                            text.tick.end x=(LEFT - 6.0) y=(upright(share) + 4.0) { (figure.text(highest * share)) }
-                        }
-                        line.axis x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BELOW) y2=(HEIGHT - BELOW) {}
-                        text.tick x=(LEFT) y=(HEIGHT - 4.0) { (whole(numbers.0)) }
-                        text.tick.end x=(WIDTH - RIGHT) y=(HEIGHT - 4.0) { (whole(numbers.1)) " " (unit) }
-                        @for (_, other) in curves.iter().enumerate().filter(|(index, _)| *index != own) {
-                            polyline.other points=(line(other)) {}
-                        }
-                        polyline.p99 points=(line(curve)) {}
-                        @for point in &curve.points {
-                            @let (x, y) = place(*point);
-                            circle.mark cx=(x) cy=(y) r="2.5" {
-                                title { (whole(point.0)) " " (unit) ": " (figure.text(point.1)) }
-                            }
-                        }
-                    }
+                    (panel)
                 }
             }
         }
     }
-}
-
-/// Where a share of the highest figure is.
-fn upright(share: f64) -> f64 {
-    HEIGHT - BELOW - share * (HEIGHT - BELOW - ABOVE)
 }
 
 fn described(curve: &Curve, figure: Figure, unit: &str) -> String {
@@ -122,8 +104,8 @@ fn described(curve: &Curve, figure: Figure, unit: &str) -> String {
 
 /// Over the connections if there are several numbers of them, else over the workers.
 fn curves(scale: &Scale, scenario: Scenario, figure: Figure) -> (Vec<Curve>, &'static str) {
-    let over_connections = scale.numbers(|plan| plan.connections).len() > 1;
-    let has_workers = scale.numbers(|plan| plan.workers).len() > 1;
+    let over_connections = scale.differs_in(|plan| plan.connections);
+    let has_workers = scale.differs_in(|plan| plan.workers);
     let mut curves: Vec<Curve> = Vec::new();
     for row in scale.rows_of(scenario) {
         let name = match over_connections && has_workers {

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::super::super::scenario::Scenario;
 use super::super::facts;
-use super::super::html::framed;
+use super::super::html::{framed, setting};
 use super::chart::{Figure, charts};
-use super::table::{COLUMNS, cells, setting};
+use super::table::{COLUMNS, cells};
 use super::{METHOD, Scale};
 
 impl Scale {
@@ -19,18 +19,10 @@ impl Scale {
                 header {
                     p.over { "API framework benchmark · " (run.machine.host) " · " (run.started_at.get(..10).unwrap_or(&run.started_at)) }
                     h1 { (title) }
-                    p.soft { (setting(run)) }
+                    p.soft { (facts::plans(&self.plans())) }
                 }
                 @for scenario in &self.plan().scenarios { (self.section(*scenario)) }
-                section {
-                    h2 { "Machine and command" }
-                    dl { @for (name, value) in facts::machine(run) { div { dt { (name) } dd { (value) } } } }
-                    pre { code { (facts::command(run)) } }
-                }
-                section {
-                    h2 { "Method" }
-                    ol { @for line in METHOD { li { (line) } } }
-                }
+                (setting(run, &METHOD))
             }
         };
         framed(&title, "", &content)

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::super::super::record::{Run, Verdict};
+use super::super::super::record::Verdict;
 use super::super::super::scenario::Scenario;
 use super::super::facts::{self, with_interval};
 use super::super::figure::{listed, mebibytes, or_none, short, whole};
-use super::super::markdown::inline;
+use super::super::markdown::{inline, setting};
 use super::{METHOD, Row, Scale};
 
 /// Names of the columns.
@@ -53,25 +53,12 @@ impl Scale {
             "## {} on {}\n\n{}\n\n",
             inline(&self.title()),
             inline(&run.machine.cpu),
-            inline(&setting(run))
+            inline(&facts::plans(&self.plans()))
         );
         for scenario in &self.plan().scenarios {
             text += &self.table(*scenario);
         }
-        text += "<details><summary>Machine, versions, command</summary>\n\n| | |\n|---|---|\n";
-        for (name, value) in facts::machine(run) {
-            let _ = writeln!(text, "| {name} | {} |", inline(&value));
-        }
-        let _ = writeln!(
-            text,
-            "\n```sh\n{}\n```\n\n</details>\n",
-            facts::command(run)
-        );
-        text += "<details><summary>Method</summary>\n\n";
-        for line in METHOD {
-            let _ = writeln!(text, "- {line}");
-        }
-        text + "\n</details>\n"
+        text + &setting(run, &METHOD)
     }
 
     fn table(&self, scenario: Scenario) -> String {
@@ -139,25 +126,6 @@ struct Record<'a> {
     rss_mean_bytes: Option<u64>,
     bytes_per_connection: Option<f64>,
     verdict: Option<&'static str>,
-}
-
-/// How the runs were made.
-pub(super) fn setting(run: &Run) -> String {
-    let plan = &run.plan;
-    format!(
-        "{} rounds of {} s after {} s of warm-up, from {}; contender on {}, everything else on {}.",
-        plan.rounds,
-        plan.duration_secs,
-        plan.warmup_secs,
-        plan.engine,
-        processors(&plan.contender_cpus),
-        processors(&plan.other_cpus),
-    )
-}
-
-fn processors(numbers: &[usize]) -> String {
-    let words: Vec<_> = numbers.iter().map(ToString::to_string).collect();
-    format!("processor {}", words.join(", "))
 }
 
 /// The cells of a row, as every form of the report shows them.
