@@ -28,6 +28,7 @@ use anyhow::{Context, Result, ensure};
 use schema::{Profile, fixtures};
 
 use self::aside::Aside;
+use self::crowd::Crowd;
 use self::fault::{Fault, Kind, Need};
 use self::inject::inject;
 use self::load::Load;
@@ -356,13 +357,16 @@ impl Stage<'_> {
     /// Why this contender cannot be shown a fault, if it cannot.
     fn cannot(&self, fault: &Fault) -> Option<&'static str> {
         let process = self.scene.contender.as_ref();
+        let is_upstream = process.is_some_and(|process| process.contender.is_upstream());
         let missing = fault.needs().filter(|need| !self.has(*need));
         if let Some(missing) = missing {
-            let is_upstream = process.is_some_and(|process| process.contender.is_upstream());
             return Some(match is_upstream {
                 true => "an upstream depends on nothing",
                 false => missing.missing(),
             });
+        }
+        if is_upstream && fault.kind == Kind::Clients(Crowd::SlowBodies) {
+            return Some("an upstream is sent no bodies");
         }
         let has_own_port = process?.contender.own_port(false).ok().flatten().is_some();
         (fault.kind == Kind::Rolling && has_own_port)

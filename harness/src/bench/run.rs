@@ -137,14 +137,16 @@ impl Bench<'_> {
         self.tell(plan, log, &format!("{who}: checking"));
         let (passed, failed) = self.check(contender, &stage.subject)?;
         let is_right = failed.is_empty();
-        log.append(Line::Start(Start {
-            contender: contender.name.clone(),
-            round,
-            ready_ms: stage.ready.as_secs_f64() * 1e3,
-            passed,
-            failed,
-        }))
-        .context(OwnSide)?;
+        write(
+            log,
+            Line::Start(Start {
+                contender: contender.name.clone(),
+                round,
+                ready_ms: stage.ready.as_secs_f64() * 1e3,
+                passed,
+                failed,
+            }),
+        )?;
         if !is_right {
             return Ok(());
         }
@@ -314,8 +316,7 @@ impl Stage {
                 of_users = Some(attempt);
                 break;
             }
-            log.append(Line::Attempt(Box::new(attempt)))
-                .context(OwnSide)?;
+            write(log, Line::Attempt(Box::new(attempt)))?;
             sleep(BREATH);
         }
         drop(self.running);
@@ -323,8 +324,7 @@ impl Stage {
             let read = u64::try_from(database.scans()? - scans).ok();
             attempt.truth.served = read;
             attempt.doubts = doubts(&attempt, plan);
-            log.append(Line::Attempt(Box::new(attempt)))
-                .context(OwnSide)?;
+            write(log, Line::Attempt(Box::new(attempt)))?;
         }
         drop(rows);
         Ok(())
@@ -378,6 +378,11 @@ impl Stage {
         attempt.doubts = doubts(&attempt, plan);
         Ok(attempt)
     }
+}
+
+/// Writes a line of results; what hinders it is not the contender's fault.
+fn write(log: &mut Log, line: Line) -> Result<()> {
+    log.append(line).context(OwnSide)
 }
 
 fn schedule<'a>(plan: &'a Plan, log: &'a Log) -> Schedule<'a> {

@@ -64,6 +64,28 @@ fn the_page_on_performance_has_the_ratios_of_the_report() {
     assert!(DOCUMENT.contains(&table), "it should be\n{table}");
 }
 
+#[test]
+fn the_page_on_performance_says_how_much_is_answered_of_too_much() {
+    let results = include_str!("../../../reports/2026-11-25-vm-overload/results.csv");
+    let mut rows = csv::Reader::from_reader(results.as_bytes());
+    let rows = rows.deserialize::<BTreeMap<String, String>>();
+    let rows: Vec<_> = rows.map(Result::unwrap).collect();
+    let rate = |row: &BTreeMap<String, String>| row["requests_per_sec"].parse::<f64>().unwrap();
+    let mut furthest: f64 = 0.0;
+    for row in rows.iter().filter(|row| row["pace"] == "open") {
+        assert_eq!(row["errors"], "0", "{row:?}");
+        let is_closed = |other: &&BTreeMap<_, _>| {
+            other["kind"] == "attempt"
+                && other["pace"] == "closed"
+                && other["scenario"] == row["scenario"]
+        };
+        let closed = rows.iter().find(is_closed).unwrap();
+        furthest = furthest.max((rate(row) / rate(closed) - 1.0).abs());
+    }
+    let within = format!("stay within {:.0} % of it", (furthest * 100.0).ceil());
+    assert!(DOCUMENT.contains(&within), "it should be {within}");
+}
+
 /// What stands between `<!-- from FILE -->` and `<!-- /from -->`.
 #[test]
 fn what_a_page_copies_from_a_report_is_in_that_report() {
