@@ -5,6 +5,12 @@ MODE    ?= $(shell if $(DOCKER); then echo docker; else echo native; fi)
 DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && docker info >/dev/null 2>&1
 HARNESS := target/release/harness
 
+# Whatever a machine's cargo is configured to: what is built is looked for here.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# Most tests wait, for a deadline or a process: two for a processor keep it busy.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+
 .DEFAULT_GOAL := help
 .PHONY: help up up-docker up-native down logs logs-docker logs-native build test check doctor field bench bench-field kit cost profile chaos soak fuzz fmt lint workflows doc contract acceptance acceptance-docker clean cargo docker checkout
 

