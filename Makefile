@@ -5,7 +5,7 @@ MODE    ?= $(shell if $(DOCKER); then echo docker; else echo native; fi)
 DOCKER  := docker compose version --short 2>/dev/null | grep -Eq '^v?[2-9]' && docker info >/dev/null 2>&1
 HARNESS := target/release/harness
 
-# Whatever a machine's cargo is configured to: what is built is looked for here.
+# Wherever a machine's cargo is told to build: what is built is looked for here.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # Most tests wait, for a deadline or a process: two for a processor keep it busy.

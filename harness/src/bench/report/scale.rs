@@ -203,9 +203,10 @@ fn ratio(row: &Row<'_>, first: Option<&Row<'_>>) -> Option<f64> {
 }
 
 /// Bytes for each connection more than in the row before, of the same contender and workers. None if
-/// there it took no less: a few connections are lost in what a process needs anyway.
+/// memory did not grow: a few connections are lost in what a process needs anyway.
 fn growth(row: &Row<'_>, before: Option<&Row<'_>>) -> Option<f64> {
     let before = before.filter(|it| (it.contender, it.workers) == (row.contender, row.workers))?;
     let bytes = row.rss_mean_bytes?.checked_sub(before.rss_mean_bytes?)?;
-    (bytes > 0).then(|| bytes as f64 / (row.connections - before.connections) as f64)
+    let connections = row.connections - before.connections;
+    (bytes > 0).then_some(bytes as f64 / connections as f64)
 }

@@ -59,14 +59,16 @@ fn a_row_says_what_a_request_costs_against_the_first_and_what_a_connection_takes
 
 #[test]
 fn a_connection_takes_nothing_where_the_memory_did_not_grow() {
-    let runs = vec![run(1, 1, 9.0, 5_000_000), run(1, 10, 8.0, 4_900_000)];
+    let runs = vec![
+        run(1, 1, 9.0, 5_000_000),
+        run(1, 10, 8.0, 4_900_000),
+        run(1, 100, 8.0, 4_900_000),
+    ];
     let scale = Scale::of(runs).unwrap();
-    assert_eq!(scale.rows()[1].bytes_per_connection, None);
-    assert!(
-        !scale.markdown().contains("KiB each"),
-        "{}",
-        scale.markdown()
-    );
+    let rows = scale.rows();
+    assert!(rows.iter().all(|row| row.bytes_per_connection.is_none()));
+    let markdown = scale.markdown();
+    assert!(!markdown.contains("KiB each"), "{markdown}");
 }
 
 #[test]
