@@ -246,6 +246,19 @@ impl<'a> Turn<'a> {
         Ok(checked)
     }
 
+    /// Asks until no call comes of it, while nobody listens. On a busy machine an idle connection may
+    /// outlive its listener for a while: a call there is reset, which says nothing of connections
+    /// that cannot be opened. Ends because every call ends its own.
+    pub(crate) fn uncalled<T>(&self, ask: impl Fn() -> T) -> T {
+        loop {
+            self.behave(Behaviour::Fault(Fault::Reset));
+            let answer = ask();
+            if self.calls().is_empty() {
+                return answer;
+            }
+        }
+    }
+
     fn server(&self) -> MutexGuard<'_, Option<Background>> {
         let server = self.upstream.server.lock();
         server.unwrap_or_else(PoisonError::into_inner)
@@ -464,5 +477,41 @@ struct Flight<'a>(&'a Recorder);
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         self.0.book().in_flight -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_call_on_a_connection_that_outlives_its_listener_is_asked_again() {
+        let api_key = "a-key-of-the-test";
+        let upstream = RecordingUpstream::start([127, 0, 0, 1].into(), 0, api_key).unwrap();
+        let turn = upstream.turn();
+        let connect = || TcpStream::connect(upstream.address());
+        // No connection in the middle of a head is closed for being idle.
+        let mut begun = connect().unwrap();
+        write!(begun, "GET {} HTTP/1.1\r\n", routes::UPSTREAM_DATA).unwrap();
+        let mut later = connect().unwrap();
+        write!(later, "GET {} HTTP/1.1\r\nhost: a\r\n\r\n", routes::HEALTH).unwrap();
+        later.read_exact(&mut [0; 12]).unwrap();
+
+        let asked = AtomicU64::new(0);
+        let refused = turn.while_refusing(|| {
+            turn.uncalled(|| match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    let mut begun = &begun;
+                    write!(begun, "host: a\r\nauthorization: Bearer {api_key}\r\n\r\n").unwrap();
+                    begun.read(&mut [0]).err()
+                }
+                _ => connect().err(),
+            })
+        });
+        let refused = refused.unwrap().map(|error| error.kind());
+        assert_eq!(refused, Some(std::io::ErrorKind::ConnectionRefused));
+        assert_eq!(asked.into_inner(), 2);
     }
 }
