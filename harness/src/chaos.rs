@@ -4,7 +4,6 @@
 //! against the contract, while one fault after the other is brought about and ended. What came of
 //! each is a row of the report.
 
-mod aside;
 mod census;
 mod client;
 mod crowd;
@@ -27,7 +26,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use schema::{Profile, fixtures};
 
-use self::aside::Aside;
 use self::crowd::Crowd;
 use self::fault::{Fault, Kind, Need};
 use self::inject::inject;
@@ -40,6 +38,7 @@ use self::row::Row;
 use self::soak::{Soak, soak};
 use self::stage::{Process, Scene, Stage};
 use self::window::{Window, latencies, quantile};
+use crate::aside::Aside;
 use crate::check::database::{self, Database, Rows};
 use crate::check::upstream::RecordingUpstream;
 use crate::check::{Secrets, Target, random};

@@ -1,6 +1,7 @@
 //! The suite's command-line tool as a library: what the tests of the other crates use too.
 
 mod account;
+mod aside;
 pub mod bench;
 pub(crate) mod chaos;
 pub mod check;
@@ -21,6 +22,7 @@ pub mod postgres;
 mod program;
 pub mod raw;
 mod service;
+mod slow;
 mod state;
 pub mod token;
 mod up;

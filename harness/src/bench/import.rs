@@ -194,6 +194,7 @@ fn plan(kept: &Kept, rows: &[Row]) -> Result<Plan> {
         contender_cpus: CONTENDER_CPUS.to_vec(),
         other_cpus: Vec::new(),
         engine: "k6".to_owned(),
+        slow_clients: 0,
         upstream_delay_ms: 0.0,
         rates: Vec::new(),
     })

@@ -106,6 +106,9 @@ pub struct Plan {
     pub warmup_secs: f64,
     /// Connections of the engine.
     pub connections: usize,
+    /// Clients beside the engine that send the head of a request a byte at a time.
+    #[serde(default)]
+    pub slow_clients: usize,
     /// `WORKERS` of the contenders.
     pub workers: usize,
     /// Processors of the contender.
@@ -127,6 +130,38 @@ impl Plan {
     pub fn rounds_in_all(&self) -> u32 {
         self.rounds + u32::from(!self.rates.is_empty())
     }
+
+    /// Its place among runs that differ in nothing else.
+    pub(crate) fn point(&self) -> Point {
+        Point {
+            workers: self.workers,
+            connections: self.connections,
+            slow_clients: self.slow_clients,
+        }
+    }
+
+    /// The same at another place.
+    pub(crate) fn at(self, point: Point) -> Self {
+        let Point {
+            workers,
+            connections,
+            slow_clients,
+        } = point;
+        Self {
+            workers,
+            connections,
+            slow_clients,
+            ..self
+        }
+    }
+}
+
+/// The numbers that runs with one report on how they scale may differ in, in the order of its rows.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Point {
+    pub(crate) workers: usize,
+    pub(crate) connections: usize,
+    pub(crate) slow_clients: usize,
 }
 
 /// A contender of the plan.

@@ -28,6 +28,7 @@ use crate::cpus::Cpus;
 use crate::interrupt::Interrupt;
 use crate::postgres::TemporaryPostgres;
 use crate::raw::Connection;
+use crate::slow::SlowClients;
 
 /// Users, tokens and bodies that requests are made of: more than what a cache of last answers holds,
 /// few enough to stay in the generator's.
@@ -35,6 +36,9 @@ const USERS: usize = 1000;
 
 /// Time between two loads, for what the first left in sockets and queues.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// Time for all slow clients to be connected.
+const GATHER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an error is about that is not the contender's: a full disk, say. It ends the run, which is
 /// resumed when that is mended.
@@ -285,6 +289,11 @@ impl Stage {
         // the load's end with the contender.
         database.cut()?;
         let scans = database.scans()?;
+        let gather = |count| SlowClients::gather(count, self.running.address, GATHER_TIMEOUT);
+        let slow = match plan.slow_clients {
+            0 => None,
+            count => Some(gather(count)?),
+        };
         let mut of_users = None;
         while let Some(step) = schedule(plan, log).next_step(visit) {
             let pace = match step.pace {
@@ -319,6 +328,7 @@ impl Stage {
             write(log, Line::Attempt(Box::new(attempt)))?;
             sleep(BREATH);
         }
+        drop(slow);
         drop(self.running);
         if let Some(mut attempt) = of_users {
             let read = u64::try_from(database.scans()? - scans).ok();

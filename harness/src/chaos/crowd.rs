@@ -3,26 +3,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
 
-use super::aside::{Aside, Tasks};
 use super::question::Questions;
 use super::route::Route;
+use crate::aside::{Aside, Tasks};
 use crate::bench::engine::own::answer::parse;
 use crate::bench::scenario::Scenario;
+use crate::slow::{self, PAUSE};
 
 /// Connections that are opened at the same time.
 const OPENING: usize = 64;
-
-/// Time between two bytes of a slow client.
-const SLOWLY: Duration = Duration::from_millis(200);
-
-/// Pause of a client whose connection was refused or ended, before it opens another.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Receive buffer of a client that never reads: small, so that little is taken from the contender.
 const SMALL_BUFFER_BYTES: u32 = 4096;
@@ -148,28 +143,13 @@ async fn idle(address: SocketAddr, share: usize, counts: &Counts) {
 async fn slow(crowd: Crowd, address: SocketAddr, questions: &Questions, counts: &Counts) {
     loop {
         let mut stream = connect(address, counts).await;
-        let request = questions.make(Route::Scenario(Scenario::Movies)).bytes;
-        let head = request.windows(4).position(|end| end == b"\r\n\r\n");
-        let head = head.map_or(0, |head| head + 4);
-        let (at_once, rest) = match crowd {
-            // Up to the line of the method, then a header that does not end.
-            Crowd::SlowHeads => (
-                &b"GET /info HTTP/1.1\r\nHost: slow\r\nX-Slow: "[..],
-                &[b'x'; 4096][..],
-            ),
-            _ => request.split_at(head),
-        };
-        if stream.write_all(at_once).await.is_err() {
-            continue;
-        }
-        let mut answer = [0; 512];
-        for byte in rest {
-            sleep(SLOWLY).await;
-            // An answer or an end: the contender has had enough.
-            let ended = stream.try_read(&mut answer).is_ok();
-            if ended || stream.write_all(&[*byte]).await.is_err() {
-                break;
-            }
+        if crowd == Crowd::SlowHeads {
+            slow::send_head(&mut stream).await;
+        } else {
+            let request = questions.make(Route::Scenario(Scenario::Movies)).bytes;
+            let head = request.windows(4).position(|end| end == b"\r\n\r\n");
+            let (head, body) = request.split_at(head.map_or(0, |head| head + 4));
+            slow::send(&mut stream, head, body).await;
         }
         sleep(PAUSE).await;
     }

@@ -7,11 +7,11 @@ use procfs::process::LimitValue;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use schema::fault::Fault as UpstreamFault;
 
-use super::aside::Aside;
 use super::crowd::Present;
 use super::fault::Kind;
 use super::proxy::Mode;
 use super::stage::{Process, Stage};
+use crate::aside::Aside;
 use crate::check::upstream::Behaviour;
 use crate::contender::Running;
 use crate::port::lasting_port;

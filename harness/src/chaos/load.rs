@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::time::{sleep_until, timeout_at};
 
-use super::aside::{Aside, Tasks};
 use super::client::Client;
 use super::question::{Outcome, Question, Questions};
 use super::route::Route;
+use crate::aside::{Aside, Tasks};
 
 /// Time for an answer: longer than the contract's longest wait, five seconds for a connection to
 /// the database and five for its statement.

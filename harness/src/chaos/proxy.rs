@@ -13,7 +13,7 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::aside::{Aside, Tasks};
+use crate::aside::{Aside, Tasks};
 use crate::check::upstream::full_listener;
 use crate::port::Kept;
 

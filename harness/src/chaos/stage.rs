@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::aside::Aside;
 use super::census::Census;
 use super::load::{Load, Record};
 use super::proxy::{Mode, Proxy};
 use super::question::Questions;
 use super::window::is_well;
+use crate::aside::Aside;
 use crate::check::upstream::Behaviour;
 use crate::check::{database, random, upstream};
 use crate::contender::{Contender, Running, Surroundings};

@@ -21,7 +21,7 @@ use crate::bench::engine::own::Own;
 use crate::bench::engine::wrk::Wrk;
 use crate::bench::log::Log;
 use crate::bench::platform;
-use crate::bench::record::{Line, Plan, Planned, Rate, Run, SCHEMA};
+use crate::bench::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
 use crate::bench::report::scale;
 use crate::bench::run::{Bench, now};
 use crate::bench::scenario::Scenario;
@@ -77,6 +77,14 @@ pub(super) struct BenchOptions {
     /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
+    /// Clients beside the load that send the head of a request a byte at a time; several likewise
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        default_value = "0",
+        value_delimiter = ','
+    )]
+    slow_clients: Vec<usize>,
     /// Time that the upstream holds back every call
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
     upstream_delay: Duration,
@@ -275,11 +283,18 @@ impl BenchOptions {
         Ok(Split { contender, others })
     }
 
-    /// A plan for each number of workers and of connections.
+    /// A plan for each number of workers, of connections, and of slow clients.
     fn plans(&self, contenders: &[Contender], split: &Split) -> Vec<Plan> {
         let mut points = Vec::new();
-        for workers in &self.workers {
-            points.extend(self.connections.iter().map(|of_load| (*workers, *of_load)));
+        for &workers in &self.workers {
+            for &connections in &self.connections {
+                let slow = self.slow_clients.iter();
+                points.extend(slow.map(|&slow_clients| Point {
+                    workers,
+                    connections,
+                    slow_clients,
+                }));
+            }
         }
         points.sort_unstable();
         points.dedup();
@@ -287,12 +302,7 @@ impl BenchOptions {
         points.into_iter().map(plan).collect()
     }
 
-    fn plan(
-        &self,
-        contenders: &[Contender],
-        split: &Split,
-        (workers, connections): (usize, usize),
-    ) -> Plan {
+    fn plan(&self, contenders: &[Contender], split: &Split, point: Point) -> Plan {
         let planned = contenders.iter().map(|contender| Planned {
             name: contender.name.clone(),
             made_of: contender.made_of.clone(),
@@ -313,8 +323,9 @@ impl BenchOptions {
             rounds: self.rounds,
             duration_secs: duration.as_secs_f64(),
             warmup_secs: warmup.as_secs_f64(),
-            connections,
-            workers,
+            connections: point.connections,
+            slow_clients: point.slow_clients,
+            workers: point.workers,
             contender_cpus: split.contender.numbers().to_vec(),
             other_cpus: split.others.numbers().to_vec(),
             engine: self.engine.engine().name().to_owned(),

@@ -183,6 +183,30 @@ fn several_numbers_of_connections_and_workers_are_as_many_runs_and_one_report() 
 }
 
 #[test]
+fn slow_clients_are_beside_the_load_and_not_in_it() {
+    let field = field();
+    let beside = [
+        "honest",
+        "--scenarios=info",
+        "--rounds=1",
+        "--slow-clients=0,50",
+    ];
+    let said = field.bench(&beside);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let run = field.path("run");
+    let served = |name: &str| {
+        let results = results::read(&run.join(name)).unwrap();
+        let measured = results.attempts[0].measured.clone();
+        assert!(measured.errors.is_empty(), "{measured:?}");
+        measured.requests
+    };
+    assert!(served("workers-1-connections-10") > 0);
+    assert!(served("workers-1-connections-10-slow-clients-50") > 0);
+    let table = fs::read_to_string(run.join("scale.md")).unwrap();
+    assert!(table.contains("| honest | 1 | 10, 50 slow |"), "{table}");
+}
+
+#[test]
 fn several_runs_are_resumed_together() {
     let field = field();
     let arguments = [

@@ -343,6 +343,13 @@ fn the_page_on_reliability_names_faults_and_tests_that_there_are() {
                 for slug in slugs.split(',') {
                     assert!(faults.contains(&slug), "there is no fault {slug}");
                 }
+            } else if let Some(arguments) = word.strip_prefix("harness bench ") {
+                let outline = Command::new(env!("CARGO_BIN_EXE_harness"))
+                    .args(["bench", "--dry-run"])
+                    .args(arguments.split(' '))
+                    .current_dir(root)
+                    .output();
+                assert!(outline.unwrap().status.success(), "{word}");
             } else {
                 let (file, test) = word.split_once(": ").unwrap();
                 let text = fs::read_to_string(root.join(file)).unwrap();

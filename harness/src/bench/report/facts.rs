@@ -198,7 +198,7 @@ pub(super) fn machine(run: &Run) -> Vec<(&'static str, String)> {
     rows.into_iter().chain(imported).collect()
 }
 
-/// The plans of runs that differ in connections and workers at the most, in a sentence.
+/// The plans of runs that differ in their points at the most, in a sentence.
 pub(super) fn plans(plans: &[&Plan]) -> String {
     let plan = plans[0];
     let counted = |of: fn(&Plan) -> usize, unit: &str| {
@@ -221,8 +221,15 @@ pub(super) fn plans(plans: &[&Plan]) -> String {
         true => format!("; an upstream held back by {} ms", plan.upstream_delay_ms),
         false => String::new(),
     };
+    let beside = match plans.iter().all(|plan| plan.slow_clients == 0) {
+        true => String::new(),
+        false => format!(
+            ", beside {}",
+            counted(|plan| plan.slow_clients, "slow client")
+        ),
+    };
     format!(
-        "{} of {} s after {} s of warm-up, {} from {}, {}, contender on processor {}, everything else on {}{open}{slow}.",
+        "{} of {} s after {} s of warm-up, {} from {}{beside}, {}, contender on processor {}, everything else on {}{open}{slow}.",
         counted(|plan| plan.rounds as usize, "round"),
         plan.duration_secs,
         plan.warmup_secs,

@@ -1,5 +1,5 @@
-//! How a contender scales: a report on runs that differ in workers and connections only. Each is a
-//! run as any other, in a folder of its own.
+//! How a contender scales: a report on runs that differ in workers, connections and slow clients only.
+//! Each is a run as any other, in a folder of its own.
 
 mod chart;
 mod page;
@@ -22,25 +22,26 @@ use super::write_whole;
 
 /// What the figures of this report are.
 const METHOD: [&str; 4] = [
-    "Each number of workers and connections is a run of its own, with all that the report of a run tells; their rounds take turns, so that what drifts hits them alike.",
+    "Each number of workers, connections and slow clients is a run of its own, with all that the report of a run tells; their rounds take turns, so that what drifts hits them alike.",
     "Processor time per request is the median of the rounds, and its ratio is to the first row of the same contender: below 1 a request costs less than there.",
     "Memory is the contender's resident memory under load, the median of the rounds' means; memory per connection is what it grew by since the row before, if it grew, by connection.",
     "Requests per second are the contender's own only where the verdict is server-bound.",
 ];
 
-/// Runs that differ in workers and connections, by both.
+/// Runs that differ in their points only, in the order of those.
 #[derive(Debug)]
 pub(crate) struct Scale {
     runs: Vec<Results>,
 }
 
-/// A contender in a scenario with so many workers and connections.
+/// A contender in a scenario at a point.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row<'a> {
     pub(crate) scenario: Scenario,
     pub(crate) contender: &'a str,
     pub(crate) workers: usize,
     pub(crate) connections: usize,
+    pub(crate) slow_clients: usize,
     pub(crate) cpu_us_per_request: Option<Estimate>,
     /// Against the first row of the contender in the scenario.
     pub(crate) of_first: Option<f64>,
@@ -55,7 +56,14 @@ pub(crate) struct Row<'a> {
 
 /// Name of the folder of a run among others.
 pub(crate) fn name(plan: &Plan) -> String {
-    format!("workers-{}-connections-{}", plan.workers, plan.connections)
+    let slow = match plan.slow_clients {
+        0 => String::new(),
+        slow => format!("-slow-clients-{slow}"),
+    };
+    format!(
+        "workers-{}-connections-{}{slow}",
+        plan.workers, plan.connections
+    )
 }
 
 /// The folders of the runs in a folder, in no order; none if it holds a run itself.
@@ -101,7 +109,7 @@ impl Scale {
     /// Of the runs in a folder.
     ///
     /// # Errors
-    /// They cannot be read, or differ in more than workers and connections.
+    /// They cannot be read, or differ in more than their points.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         let folders = folders(folder)?.into_iter();
         Self::of(
@@ -114,16 +122,13 @@ impl Scale {
 
     fn of(mut runs: Vec<Results>) -> Result<Self> {
         ensure!(!runs.is_empty(), "there is no run");
-        runs.sort_by_key(|results| (results.run.plan.workers, results.run.plan.connections));
-        let rest = |results: &Results| Plan {
-            workers: 0,
-            connections: 0,
-            ..results.run.plan.clone()
-        };
+        runs.sort_by_key(|results| results.run.plan.point());
+        let point = runs[0].run.plan.point();
+        let rest = |results: &Results| results.run.plan.clone().at(point);
         let first = rest(&runs[0]);
         ensure!(
             runs.iter().all(|results| rest(results) == first),
-            "these runs differ in more than workers and connections"
+            "these runs differ in more than workers, connections and slow clients"
         );
         Ok(Self { runs })
     }
@@ -143,7 +148,7 @@ impl Scale {
         self.plans().into_iter().any(|plan| number(plan) != first)
     }
 
-    /// All rows: by scenario, then contender, then workers, then connections.
+    /// All rows: by scenario, then contender, then point.
     pub(crate) fn rows(&self) -> Vec<Row<'_>> {
         let scenarios = self.plan().scenarios.iter();
         scenarios
@@ -185,6 +190,7 @@ fn row(results: &Results, contender: usize, scenario: Scenario) -> Row<'_> {
         contender: &plan.contenders[contender].name,
         workers: plan.workers,
         connections: plan.connections,
+        slow_clients: plan.slow_clients,
         cpu_us_per_request: cell.cpu_us_per_request,
         of_first: None,
         requests_per_sec: cell.requests_per_sec,
@@ -207,6 +213,9 @@ fn ratio(row: &Row<'_>, first: Option<&Row<'_>>) -> Option<f64> {
 fn growth(row: &Row<'_>, before: Option<&Row<'_>>) -> Option<f64> {
     let before = before.filter(|it| (it.contender, it.workers) == (row.contender, row.workers))?;
     let bytes = row.rss_mean_bytes?.checked_sub(before.rss_mean_bytes?)?;
-    let connections = row.connections - before.connections;
+    let held = |row: &Row<'_>| row.connections + row.slow_clients;
+    let connections = held(row)
+        .checked_sub(held(before))
+        .filter(|more| *more > 0)?;
     (bytes > 0).then_some(bytes as f64 / connections as f64)
 }

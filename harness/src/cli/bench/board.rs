@@ -10,14 +10,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::schedule;
 use crate::bench::log::Log;
-use crate::bench::record::Plan;
+use crate::bench::record::Point;
 use crate::bench::report::scale;
 use crate::bench::schedule::Schedule;
 
 /// A line of progress on a terminal, none elsewhere, and how far each run is.
 pub(super) struct Board {
     pub(super) bar: ProgressBar,
-    runs: RefCell<BTreeMap<(usize, usize), Work>>,
+    runs: RefCell<BTreeMap<Point, Work>>,
 }
 
 /// How far a run is.
@@ -50,20 +50,16 @@ impl Board {
         bar.enable_steady_tick(Duration::from_secs(1));
         let runs = logs
             .iter()
-            .map(|log| (Self::key(&log.run().plan), Work::of(&schedule(log))));
+            .map(|log| (log.run().plan.point(), Work::of(&schedule(log))));
         Ok(Self {
             bar,
             runs: RefCell::new(runs.collect()),
         })
     }
 
-    fn key(plan: &Plan) -> (usize, usize) {
-        (plan.workers, plan.connections)
-    }
-
     pub(super) fn show(&self, schedule: &Schedule<'_>, what: &str) {
         let mut runs = self.runs.borrow_mut();
-        runs.insert(Self::key(schedule.plan), Work::of(schedule));
+        runs.insert(schedule.plan.point(), Work::of(schedule));
         let sum = |of: fn(&Work) -> usize| runs.values().map(of).sum::<usize>() as u64;
         self.bar.set_length(sum(|work| work.attempts));
         self.bar.set_position(sum(|work| work.done));

@@ -1,6 +1,6 @@
 //! Costs and memory over the number of connections, or else of workers: a small chart for each
-//! contender and number of workers, all of a scenario with the same axes, each with the others in
-//! the background.
+//! contender and what else differs, all of a scenario with the same axes, each with the others in the
+//! background.
 
 use maud::{Markup, html};
 
@@ -102,25 +102,32 @@ fn described(curve: &Curve, figure: Figure, unit: &str) -> String {
     points.collect::<Vec<_>>().join(", ")
 }
 
-/// Over the connections if there are several numbers of them, else over the workers.
+/// Over the connections, slow clients with them, if there are several numbers of them, else over the
+/// workers.
 fn curves(scale: &Scale, scenario: Scenario, figure: Figure) -> (Vec<Curve>, &'static str) {
-    let over_connections = scale.differs_in(|plan| plan.connections);
-    let has_workers = scale.differs_in(|plan| plan.workers);
+    let differs_in_load = scale.differs_in(|plan| plan.connections);
+    let differs_in_slow = scale.differs_in(|plan| plan.slow_clients);
+    let over_connections = differs_in_load || differs_in_slow;
+    let has_workers = over_connections && scale.differs_in(|plan| plan.workers);
+    let has_slow = differs_in_load && differs_in_slow;
     let mut curves: Vec<Curve> = Vec::new();
     for row in scale.rows_of(scenario) {
-        let name = match over_connections && has_workers {
-            true => format!("{}, {} workers", row.contender, row.workers),
-            false => row.contender.to_owned(),
-        };
+        let mut name = row.contender.to_owned();
+        if has_workers {
+            name += &format!(", {} workers", row.workers);
+        }
+        if has_slow {
+            name += &format!(", {} slow clients", whole(row.slow_clients as f64));
+        }
         let number = match over_connections {
-            true => row.connections,
+            true => row.connections + row.slow_clients,
             false => row.workers,
         };
         let Some(value) = figure.value(&row) else {
             continue;
         };
         let point = (number as f64, value);
-        match curves.last_mut().filter(|curve| curve.name == name) {
+        match curves.iter_mut().find(|curve| curve.name == name) {
             Some(curve) => curve.points.push(point),
             None => curves.push(Curve {
                 name,

@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 /// The runtime; dropping it ends all that was started on it.
 #[derive(Debug)]
-pub(super) struct Aside {
+pub(crate) struct Aside {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -18,14 +18,14 @@ pub(super) struct Aside {
 
 /// Tasks that end when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Vec<AbortHandle>);
+pub(crate) struct Tasks(Vec<AbortHandle>);
 
 impl Aside {
     /// Starts it in a thread of this name.
     ///
     /// # Errors
     /// The system refuses a runtime or a thread.
-    pub(super) fn start(name: &str) -> Result<Self> {
+    pub(crate) fn start(name: &str) -> Result<Self> {
         let start = || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -49,12 +49,12 @@ impl Aside {
     }
 
     /// Starts a task.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         self.handle.spawn(task).abort_handle()
     }
 
     /// Where listeners and tasks of this runtime are made.
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 }
@@ -63,14 +63,14 @@ impl Drop for Aside {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
-            eprintln!("chaos: a runtime's thread is gone");
+            eprintln!("the thread of a runtime is gone");
         }
     }
 }
 
 impl Tasks {
     /// One more.
-    pub(super) fn add(&mut self, task: AbortHandle) {
+    pub(crate) fn add(&mut self, task: AbortHandle) {
         self.0.push(task);
     }
 }
