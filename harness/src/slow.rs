@@ -41,6 +41,16 @@ pub(crate) async fn send_head(stream: &mut TcpStream) {
     send(stream, BEGIN, &[b'x'; 4096]).await;
 }
 
+/// A connection, as soon as there is one.
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+    loop {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            return stream;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
 /// Clients that send heads so, each on one connection after another, from a thread of their own; they
 /// go when this is dropped.
 #[derive(Debug)]
@@ -61,14 +71,12 @@ impl SlowClients {
         for _ in 0..count {
             let connected = Arc::clone(&connected);
             tasks.add(aside.spawn(async move {
-                let mut is_first = true;
+                let mut stream = connect(address).await;
+                connected.fetch_add(1, Ordering::Relaxed);
                 loop {
-                    if let Ok(mut stream) = TcpStream::connect(address).await {
-                        connected.fetch_add(usize::from(is_first), Ordering::Relaxed);
-                        is_first = false;
-                        send_head(&mut stream).await;
-                    }
+                    send_head(&mut stream).await;
                     sleep(PAUSE).await;
+                    stream = connect(address).await;
                 }
             }));
         }

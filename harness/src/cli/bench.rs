@@ -208,6 +208,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     let contenders = options.chosen()?;
     let split = options.split()?;
     let plans = options.plans(&contenders, &split);
+    must_fit(&plans)?;
     if options.dry_run {
         print(outline(&plans));
         return Ok(true);
@@ -233,6 +234,18 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     });
     let mut logs = begun(&folder, runs.collect())?;
     options.measure(&folder, &contenders, &mut logs)
+}
+
+/// Fails if a plan asks for more connections than this process may hold.
+fn must_fit(plans: &[Plan]) -> Result<()> {
+    let of_plan = |plan: &Plan| plan.connections.saturating_add(plan.slow_clients);
+    let asked = plans.iter().map(of_plan).max().unwrap_or(0);
+    let most = serve::connections_max();
+    ensure!(
+        asked <= most,
+        "{asked} connections are more than can be held here: at most {most}, as the limit of open files allows"
+    );
+    Ok(())
 }
 
 /// The files of new runs: one in the folder itself, several in folders below it.

@@ -1,8 +1,8 @@
 //! `harness bench` as its user meets it: what is measured, judged and written, and what is left of a
 //! run that is interrupted or killed.
 
-use std::fs;
 use std::process::{Child, Command};
+use std::{fs, thread};
 
 use harness::bench::record::{Attempt, Pace, Verdict};
 use harness::bench::results::{self, Results};
@@ -189,9 +189,18 @@ fn slow_clients_are_beside_the_load_and_not_in_it() {
         "honest",
         "--scenarios=info",
         "--rounds=1",
-        "--slow-clients=0,50",
+        "--slow-clients=0,300",
     ];
-    let said = field.bench(&beside);
+    let said = thread::scope(|scope| {
+        let said = scope.spawn(|| field.bench(&beside));
+        // More than any check opens.
+        wait_until("the slow clients' connections", || {
+            field
+                .pid("honest")
+                .is_some_and(|pid| connections(pid) >= 300)
+        });
+        said.join().unwrap()
+    });
     assert_eq!(said.code, Some(0), "{said:?}");
     let run = field.path("run");
     let served = |name: &str| {
@@ -201,9 +210,31 @@ fn slow_clients_are_beside_the_load_and_not_in_it() {
         measured.requests
     };
     assert!(served("workers-1-connections-10") > 0);
-    assert!(served("workers-1-connections-10-slow-clients-50") > 0);
+    assert!(served("workers-1-connections-10-slow-clients-300") > 0);
     let table = fs::read_to_string(run.join("scale.md")).unwrap();
-    assert!(table.contains("| honest | 1 | 10, 50 slow |"), "{table}");
+    assert!(table.contains("| honest | 1 | 10, 300 slow |"), "{table}");
+}
+
+/// Sockets that a process holds.
+fn connections(pid: i32) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten();
+    let links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok());
+    links
+        .filter(|link| link.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
+#[test]
+fn more_connections_than_can_be_held_are_refused_before_anything_starts() {
+    let field = field();
+    for wrong in ["--connections=1000000", "--slow-clients=1000000"] {
+        let said = said(field.command(&[wrong, "--out=run"]).output().unwrap());
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("limit of open files"), "{said:?}");
+        assert!(!field.path("run").exists() && field.pid("honest").is_none());
+    }
 }
 
 #[test]
