@@ -189,7 +189,7 @@ fn slow_clients_are_beside_the_load_and_not_in_it() {
         "honest",
         "--scenarios=info",
         "--rounds=1",
-        "--slow-clients=0,300",
+        "--slow-clients=0,2000",
     ];
     let said = thread::scope(|scope| {
         let said = scope.spawn(|| field.bench(&beside));
@@ -197,7 +197,7 @@ fn slow_clients_are_beside_the_load_and_not_in_it() {
         wait_until("the slow clients' connections", || {
             field
                 .pid("honest")
-                .is_some_and(|pid| connections(pid) >= 300)
+                .is_some_and(|pid| connections(pid) >= 2000)
         });
         said.join().unwrap()
     });
@@ -210,9 +210,9 @@ fn slow_clients_are_beside_the_load_and_not_in_it() {
         measured.requests
     };
     assert!(served("workers-1-connections-10") > 0);
-    assert!(served("workers-1-connections-10-slow-clients-300") > 0);
+    assert!(served("workers-1-connections-10-slow-clients-2000") > 0);
     let table = fs::read_to_string(run.join("scale.md")).unwrap();
-    assert!(table.contains("| honest | 1 | 10, 300 slow |"), "{table}");
+    assert!(table.contains("| honest | 1 | 10, 2,000 slow |"), "{table}");
 }
 
 /// Sockets that a process holds.
