@@ -197,6 +197,7 @@ fn plan(kept: &Kept, rows: &[Row]) -> Result<Plan> {
         slow_clients: 0,
         upstream_delay_ms: 0.0,
         rates: Vec::new(),
+        open_rounds: 1,
     })
 }
 

@@ -122,13 +122,19 @@ pub struct Plan {
     pub upstream_delay_ms: f64,
     /// Rates that are asked for in open loop; none in a run of closed loops only.
     pub rates: Vec<Rate>,
+    /// How often each of them is measured.
+    #[serde(default = "once")]
+    pub open_rounds: u32,
 }
 
 impl Plan {
-    /// Its rounds, and that of the open loops.
+    /// Its rounds, and those of the open loops.
     #[must_use]
     pub fn rounds_in_all(&self) -> u32 {
-        self.rounds + u32::from(!self.rates.is_empty())
+        match self.rates.is_empty() {
+            true => self.rounds,
+            false => self.rounds + self.open_rounds,
+        }
     }
 
     /// Its place among runs that differ in nothing else.
@@ -154,6 +160,11 @@ impl Plan {
             ..self
         }
     }
+}
+
+/// Open loops of a run that does not say how often they were measured.
+fn once() -> u32 {
+    1
 }
 
 /// The numbers that runs with one report on how they scale may differ in, in the order of its rows.

@@ -11,6 +11,7 @@ mod latency;
 mod logarithm;
 pub(crate) mod markdown;
 mod panel;
+mod rates;
 pub(crate) mod scale;
 mod summary;
 

@@ -132,10 +132,11 @@ impl Bench<'_> {
     /// Starts a contender, checks it, and measures what is left to measure of it in this round.
     fn visit(&self, contender: &Contender, visit: Visit, plan: &Plan, log: &mut Log) -> Result<()> {
         let Visit { round, .. } = visit;
-        let who = match round > plan.rounds {
-            true => format!("{}, open loop", contender.name),
-            false => format!("{}, round {round} of {}", contender.name, plan.rounds),
+        let (pace, nth, of) = match round > plan.rounds {
+            true => ("open loop, ", round - plan.rounds, plan.open_rounds),
+            false => ("", round, plan.rounds),
         };
+        let who = format!("{}, {pace}round {nth} of {of}", contender.name);
         self.tell(plan, log, &format!("{who}: starting"));
         let stage = self.set(contender, plan)?;
         self.tell(plan, log, &format!("{who}: checking"));

@@ -184,6 +184,7 @@ fn run() -> Run {
                 Rate::PercentOfSlowest(75.0),
                 Rate::Sweep,
             ],
+            open_rounds: ROUNDS,
         },
         imported: None,
     }

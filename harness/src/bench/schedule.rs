@@ -35,7 +35,7 @@ pub(crate) struct Schedule<'a> {
 /// One start of one contender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Visit {
-    /// From 1; open loops have a round of their own after the last.
+    /// From 1; those of the open loops come after the last of the closed.
     pub(crate) round: u32,
     /// Its place in the plan.
     pub(crate) contender: usize,
@@ -59,7 +59,7 @@ impl Schedule<'_> {
         if self.is_abandoned(visit) {
             return None;
         }
-        if visit.round <= self.plan.rounds {
+        if !self.is_open(visit) {
             let closed = self.plan.scenarios.iter().map(|scenario| Step {
                 scenario: *scenario,
                 pace: Pace::Closed,
@@ -99,7 +99,8 @@ impl Schedule<'_> {
             .contenders
             .iter()
             .filter(|planned| !planned.is_limit);
-        contenders.count() * self.plan.scenarios.len() * rates.sum::<usize>()
+        let cells = contenders.count() * self.plan.scenarios.len();
+        cells * rates.sum::<usize>() * self.plan.open_rounds as usize
     }
 
     /// About how long all that is left will take.
@@ -107,11 +108,11 @@ impl Schedule<'_> {
         let attempts = (self.closed_attempts() + self.open_attempts()).saturating_sub(self.done());
         let load = self.plan.warmup_secs + self.plan.duration_secs;
         let attempt = Duration::from_secs_f64(load) + BREATH;
-        let left = |visit: &Visit| self.next_step(*visit).is_some();
-        let mut visits = self.visits().filter(left).count();
-        if !self.plan.rates.is_empty() && self.done() < self.closed_attempts() {
-            visits += self.plan.contenders.len();
-        }
+        // What the open loops ask for may follow from the closed ones.
+        let is_to_come =
+            |visit: &Visit| self.is_open(*visit) && self.done() < self.closed_attempts();
+        let left = |visit: &Visit| is_to_come(visit) || self.next_step(*visit).is_some();
+        let visits = self.visits().filter(left).count();
         VISIT * u32::try_from(visits).unwrap_or(u32::MAX)
             + attempt * u32::try_from(attempts).unwrap_or(u32::MAX)
     }
@@ -139,6 +140,10 @@ impl Schedule<'_> {
         })
     }
 
+    fn is_open(&self, visit: Visit) -> bool {
+        visit.round > self.plan.rounds
+    }
+
     fn is_done(&self, visit: Visit, step: Step) -> bool {
         self.attempts().any(|attempt| {
             attempt.contender == self.name(visit)
@@ -148,12 +153,12 @@ impl Schedule<'_> {
         })
     }
 
-    /// Whether the contender failed its check or could not be started in this round; in the round of
-    /// the open loops, in any.
+    /// Whether the contender failed its check or could not be started in this round; for a round of
+    /// open loops, in any of the closed ones too.
     fn is_abandoned(&self, visit: Visit) -> bool {
         let name = self.name(visit);
-        let is_open = visit.round > self.plan.rounds;
-        let concerns = |round: u32| round == visit.round || is_open;
+        let is_open = self.is_open(visit);
+        let concerns = |round: u32| round == visit.round || (is_open && round <= self.plan.rounds);
         let mut abandoned = false;
         for line in self.lines {
             match line {
@@ -408,6 +413,25 @@ mod tests {
             Pace::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
         });
         assert_eq!(slows_down[2..], ["3 a info 250", "3 a info 500"]);
+    }
+
+    #[test]
+    fn open_loops_have_as_many_rounds_as_are_asked_for() {
+        let plan = Plan {
+            rounds: 0,
+            open_rounds: 2,
+            ..plan(&["a", "b"], &[Scenario::Info], &[Rate::Fixed(7.0)])
+        };
+        let expected = ["1 a info 7", "1 b info 7", "2 b info 7", "2 a info 7"];
+        assert_eq!(done(&plan, |_, _| (7, 1.0)), expected);
+        // Who fails in one of them has the next.
+        let lines = [
+            start("a", 1, &["info/value"]),
+            attempt("b", 1, open(7.0), 7, 1.0),
+            attempt("b", 2, open(7.0), 7, 1.0),
+        ];
+        let (visit, _) = next(&plan, &lines).unwrap();
+        assert_eq!((visit.round, visit.contender), (2, 0));
     }
 
     #[test]

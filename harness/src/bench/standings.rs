@@ -103,6 +103,12 @@ impl<'a> Standing<'a> {
         self.cells.iter().find(|cell| cell.contender.is_limit)
     }
 
+    /// Whether there is an attempt of any contender, closed loop.
+    #[must_use]
+    pub fn was_measured(&self) -> bool {
+        self.cells.iter().any(|cell| !cell.attempts.is_empty())
+    }
+
     /// Those with rank 1 by processor time per request.
     #[must_use]
     pub fn leaders(&self) -> Vec<&'a str> {

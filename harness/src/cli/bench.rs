@@ -77,6 +77,9 @@ pub(super) struct BenchOptions {
     /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
+    /// How often each open loop is measured
+    #[arg(long, requires = "rate", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    open_rounds: u32,
     /// Clients beside the load that send the head of a request a byte at a time; several likewise
     #[arg(
         long,
@@ -344,6 +347,7 @@ impl BenchOptions {
             engine: self.engine.engine().name().to_owned(),
             upstream_delay_ms: self.upstream_delay.as_secs_f64() * 1e3,
             rates: self.rate.clone(),
+            open_rounds: self.open_rounds,
         }
     }
 

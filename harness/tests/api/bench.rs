@@ -121,14 +121,26 @@ fn an_upstream_that_is_slow_on_purpose_is_what_was_measured() {
 #[test]
 fn an_open_loop_is_asked_for_its_rate() {
     let field = field();
-    let open = ["honest", "--scenarios=info", "--rounds=0", "--rate=200"];
+    let open = [
+        "honest",
+        "--scenarios=info",
+        "--rounds=0",
+        "--rate=200",
+        "--open-rounds=2",
+    ];
     let said = field.bench(&open);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let attempt = field.results().attempts.pop().unwrap();
-    assert_eq!(attempt.pace, Pace::Open(200.0));
-    // Far from what a closed loop would have asked for; how exactly it is kept, the engine's tests say.
-    let rate = attempt.measured.requests_per_sec();
-    assert!((20.0..=400.0).contains(&rate), "{rate}");
+    assert!(said.out.contains("P99 ms  200/s"), "{said:?}");
+    let attempts = field.results().attempts;
+    let rounds: Vec<_> = attempts.iter().map(|attempt| attempt.round).collect();
+    assert_eq!(rounds, [1, 2]);
+    for attempt in &attempts {
+        assert_eq!(attempt.pace, Pace::Open(200.0));
+        // Far from what a closed loop would have asked for; how exactly it is kept, the engine's
+        // tests say.
+        let rate = attempt.measured.requests_per_sec();
+        assert!((20.0..=400.0).contains(&rate), "{rate}");
+    }
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn run_at(cpu_secs: [f64; 2]) -> tempfile::TempDir {
             slow_clients: 0,
             upstream_delay_ms: 0.0,
             rates: Vec::new(),
+            open_rounds: 1,
         },
         imported: None,
     }))];

@@ -8,7 +8,7 @@ use std::path::Path;
 const DOCUMENT: &str = include_str!("../../../docs/PERFORMANCE.md");
 const FIELD: [&str; 2] = [
     include_str!("../../../reports/2026-11-25-vm/results.csv"),
-    include_str!("../../../reports/2026-11-26-vm/results.csv"),
+    include_str!("../../../reports/2026-11-26-vm-quiet/results.csv"),
 ];
 const SCENARIOS: [&str; 4] = ["info", "movies", "catalog", "users-me"];
 const OURS: [&str; 2] = ["axum", "axum-tuned"];

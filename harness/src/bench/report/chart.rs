@@ -192,7 +192,7 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height) role="img" {
             title { (axis.title()) }
-            desc { (facts::verdict(standings)) }
+            desc { (facts::verdict(results, standings)) }
             style { (PreEscaped(STYLE)) }
             rect.ground x="0.5" y="0.5" width=(WIDTH - 1.0) height=(height - 1.0) rx="8" {}
             text.heading x=(MARGIN) y="42" { (axis.title()) }
@@ -201,7 +201,10 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
             }
             text.note.end x=(WIDTH - MARGIN) y="42" { (run.machine.cpu) }
             @if charts.is_empty() {
-                text.note x=(MARGIN) y=(HEAD + 32.0) { "Nothing was measured yet." }
+                text.note x=(MARGIN) y=(HEAD + 32.0) {
+                    @if results.attempts.is_empty() { "Nothing was measured yet." }
+                    @else { (facts::verdict(results, standings)) }
+                }
             }
             @for (index, standing) in charts.iter().enumerate() {
                 @let x = MARGIN + (index % 2) as f64 * (column + MARGIN);

@@ -37,7 +37,10 @@ pub(super) fn method(run: &Run) -> &'static [&'static str] {
 }
 
 /// Who costs least, in a sentence.
-pub(super) fn verdict(standings: &Standings<'_>) -> String {
+pub(super) fn verdict(results: &Results, standings: &Standings<'_>) -> String {
+    if results.closed().next().is_none() && !results.attempts.is_empty() {
+        return "Only open loops were measured: nothing is ranked.".to_owned();
+    }
     if Axis::of(standings) == Axis::Rate {
         let measured = standings.cells().filter(|cell| cell.verdict.is_some());
         let bound = standings.cells().filter(|cell| cell.is_server_bound());
@@ -215,7 +218,15 @@ pub(super) fn plans(plans: &[&Plan]) -> String {
     };
     let open = match plan.rates.is_empty() {
         true => String::new(),
-        false => format!("; open loop at {}", rates(&plan.rates)),
+        false => format!(
+            "; open loop at {}{}",
+            rates(&plan.rates),
+            again(plan.open_rounds)
+        ),
+    };
+    let rounds = match plan.rounds {
+        0 => "Attempts".to_owned(),
+        _ => counted(|plan| plan.rounds as usize, "round"),
     };
     let slow = match plan.upstream_delay_ms > 0.0 {
         true => format!("; an upstream held back by {} ms", plan.upstream_delay_ms),
@@ -229,8 +240,7 @@ pub(super) fn plans(plans: &[&Plan]) -> String {
         ),
     };
     format!(
-        "{} of {} s after {} s of warm-up, {} from {}{beside}, {}, contender on processor {}, everything else on {}{open}{slow}.",
-        counted(|plan| plan.rounds as usize, "round"),
+        "{rounds} of {} s after {} s of warm-up, {} from {}{beside}, {}, contender on processor {}, everything else on {}{open}{slow}.",
         plan.duration_secs,
         plan.warmup_secs,
         counted(|plan| plan.connections, "connection"),
@@ -239,6 +249,14 @@ pub(super) fn plans(plans: &[&Plan]) -> String {
         cpus(&plan.contender_cpus),
         cpus(&plan.other_cpus),
     )
+}
+
+/// How often something is done, where that is more than once.
+fn again(times: u32) -> String {
+    match times {
+        1 => String::new(),
+        _ => format!(", {times} times"),
+    }
 }
 
 fn rates(rates: &[Rate]) -> String {

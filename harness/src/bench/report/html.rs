@@ -25,14 +25,14 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
     let content = html! {
         main {
             (headline(results, standings))
-            @if !results.attempts.is_empty() {
+            @if results.closed().next().is_some() {
                 (overview(standings, axis))
                 @for standing in &standings.scenarios { (figures(standing, standings)) }
                 @if standings.cells().any(|cell| cell.split.is_some()) { (split(standings)) }
                 @if axis == Axis::Cost { (noise(standings)) }
                 (every_attempt(results))
-                (open_loop(results))
             }
+            (open_loop(results))
             (calibrations(results))
             (checks(results))
             @if !results.attempts.is_empty() || !results.failures.is_empty() { (doubts(results)) }
@@ -67,7 +67,7 @@ fn headline(results: &Results, standings: &Standings<'_>) -> Markup {
         header {
             p.over { "API framework benchmark · " (run.machine.host) " · " (run.started_at.get(..10).unwrap_or(&run.started_at)) }
             h1 { (facts::title(results)) " on " (run.machine.cpu) }
-            p.lead { (facts::verdict(standings)) }
+            p.lead { (facts::verdict(results, standings)) }
             @for warning in facts::warnings(results, standings) { p.warning { (warning) } }
             p.soft { (facts::plans(&[&run.plan])) }
         }

@@ -7,7 +7,7 @@ use super::super::cell::combined;
 use super::super::record::{Attempt, Latency, Pace, Verdict};
 use super::super::results::Results;
 use super::super::scenario::Scenario;
-use super::super::statistics::median;
+use super::super::statistics::{Estimate, median};
 use super::figure;
 use super::logarithm::{range, share};
 use super::panel::{Frame, line, panel, x, y};
@@ -24,6 +24,8 @@ pub(super) struct Point {
     pub(super) answered: f64,
     /// Latencies.
     pub(super) latency: Latency,
+    /// The 99th percentile, with its interval.
+    pub(super) p99_ms: Estimate,
     /// Of all rounds.
     pub(super) verdict: Option<Verdict>,
 }
@@ -75,10 +77,11 @@ fn point(rounds: &[(f64, &Attempt)]) -> Option<Point> {
         .iter()
         .filter(|(_, attempt)| attempt.measured.requests > 0);
     let answered: Vec<_> = answered.map(|(_, attempt)| *attempt).collect();
-    let of = |figure: &dyn Fn(&Attempt) -> f64| {
-        let values: Vec<_> = answered.iter().map(|attempt| figure(attempt)).collect();
-        median(&values)
+    let all = |figure: &dyn Fn(&Attempt) -> f64| -> Vec<f64> {
+        answered.iter().map(|attempt| figure(attempt)).collect()
     };
+    let of = |figure: &dyn Fn(&Attempt) -> f64| median(&all(figure));
+    let p99_ms = Estimate::of(&all(&|attempt| attempt.measured.latency.p99_ms))?;
     let latency = |figure: fn(&Latency) -> f64| of(&|attempt| figure(&attempt.measured.latency));
     let told = |figure: fn(&Latency) -> Option<f64>| {
         of(&|attempt| figure(&attempt.measured.latency).unwrap_or(f64::NAN))
@@ -94,10 +97,11 @@ fn point(rounds: &[(f64, &Attempt)]) -> Option<Point> {
             p75_ms: told(|of| of.p75_ms),
             p90_ms: told(|of| of.p90_ms),
             p95_ms: told(|of| of.p95_ms),
-            p99_ms: latency(|of| of.p99_ms)?,
+            p99_ms: p99_ms.median,
             p99_9_ms: told(|of| of.p99_9_ms),
             max_ms: told(|of| of.max_ms),
         },
+        p99_ms,
         verdict: combined(&verdicts),
     })
 }

@@ -8,8 +8,8 @@ use super::super::results::Results;
 use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
 use super::facts::{self, with_interval};
-use super::figure;
-use super::figure::{or_none, percent, short, whole};
+use super::figure::{self, or_none, percent, short, whole};
+use super::{latency, rates};
 
 /// Lines of remarks: more are no longer read where this is pasted.
 const MOST_REMARKS: usize = 24;
@@ -22,13 +22,13 @@ pub(super) fn report(results: &Results, standings: &Standings<'_>) -> String {
         inline(&facts::title(results)),
         inline(&run.machine.cpu)
     );
-    text += &format!("{}\n\n", inline(&facts::verdict(standings)));
+    text += &format!("{}\n\n", inline(&facts::verdict(results, standings)));
     for warning in facts::warnings(results, standings) {
         let _ = writeln!(text, "> **Note** {}\n", inline(&warning));
     }
     let _ = writeln!(text, "{}\n", inline(&facts::plans(&[&run.plan])));
     for standing in &standings.scenarios {
-        text += &scenario(standing, standings);
+        text += &scenario(results, standing, standings);
     }
     text += &out(results);
     text + &setting(run, facts::method(run))
@@ -53,7 +53,7 @@ pub(super) fn setting(run: &Run, method: &[&str]) -> String {
     text + "\n</details>\n"
 }
 
-fn scenario(standing: &Standing<'_>, standings: &Standings<'_>) -> String {
+fn scenario(results: &Results, standing: &Standing<'_>, standings: &Standings<'_>) -> String {
     let scenario = standing.scenario;
     let mut text = format!(
         "### {scenario}\n\n`{} {}`",
@@ -67,13 +67,21 @@ fn scenario(standing: &Standing<'_>, standings: &Standings<'_>) -> String {
             whole(ceiling)
         );
     }
+    text += "\n\n";
+    let open = rates::markdown(&latency::curves(results, scenario));
+    if standing.was_measured() || open.is_empty() {
+        text += &closed_loop(standing, standings);
+    }
+    text + &open
+}
+
+fn closed_loop(standing: &Standing<'_>, standings: &Standings<'_>) -> String {
     let baseline = standings
         .baseline
         .map_or(figure::NONE, |baseline| baseline.name.as_str());
-    let _ = writeln!(
-        text,
-        "\n\n| # | contender | CPU µs/request | of limit | requests/s | # | mean ms | p99 ms | vs all ({} = 1) | peak RSS | spread | verdict |\n\
-         |--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+    let mut text = format!(
+        "| # | contender | CPU µs/request | of limit | requests/s | # | mean ms | p99 ms | vs all ({} = 1) | peak RSS | spread | verdict |\n\
+         |--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
         inline(baseline)
     );
     for cell in &standing.cells {

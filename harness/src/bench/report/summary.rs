@@ -12,6 +12,7 @@ use super::super::standings::{Standing, Standings};
 use super::super::statistics::Estimate;
 use super::facts;
 use super::figure::{interval, or_none, percent, short, whole};
+use super::{latency, rates};
 
 /// Width where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 100;
@@ -101,13 +102,20 @@ pub fn summary(results: &Results, standings: &Standings<'_>, width: usize) -> St
     let measured = standings
         .scenarios
         .iter()
-        .filter(|standing| was_measured(standing));
-    let measured: Vec<_> = measured.collect();
-    let columns = widest(&measured, width);
+        .filter(|standing| standing.was_measured());
+    let columns = widest(&measured.collect::<Vec<_>>(), width);
     let mut text = String::new();
-    for standing in measured {
-        let _ = writeln!(text, "{}", heading(standing, width));
-        let _ = writeln!(text, "{}\n", drawn(standing, &columns));
+    for standing in &standings.scenarios {
+        let open = rates::text(&latency::curves(results, standing.scenario), width);
+        if standing.was_measured() || open.is_some() {
+            let _ = writeln!(text, "{}", heading(standing, width));
+        }
+        if standing.was_measured() {
+            let _ = writeln!(text, "{}\n", drawn(standing, &columns));
+        }
+        if let Some(open) = open {
+            let _ = writeln!(text, "{FAINT}open loop{FAINT:#}\n{open}\n");
+        }
     }
     for warning in facts::warnings(results, standings) {
         let _ = writeln!(text, "{ODD}{warning}{ODD:#}");
@@ -123,7 +131,7 @@ pub fn summary(results: &Results, standings: &Standings<'_>, width: usize) -> St
     if let Some(baseline) = standings.baseline.filter(|_| shows_score) {
         let _ = writeln!(text, "{FAINT}vs all: {} is 1{FAINT:#}", baseline.name);
     }
-    text + &facts::verdict(standings) + "\n"
+    text + &facts::verdict(results, standings) + "\n"
 }
 
 /// Columns of the terminal at standard output.
@@ -134,10 +142,6 @@ pub fn terminal_width() -> usize {
     columns
         .filter(|columns| *columns > 0)
         .unwrap_or(DEFAULT_WIDTH)
-}
-
-fn was_measured(standing: &Standing<'_>) -> bool {
-    standing.cells.iter().any(|cell| !cell.attempts.is_empty())
 }
 
 fn heading(standing: &Standing<'_>, width: usize) -> String {

@@ -103,7 +103,8 @@ fn the_markdown_has_a_row_for_each_cell() {
     assert!(markdown.contains("harness bench --all --rounds 3 --rates 25%,50%,75%,sweep\n"));
     for scenario in Scenario::ALL {
         let table = markdown.split(&format!("### {scenario}\n")).nth(1).unwrap();
-        let table = table.split("###").next().unwrap();
+        let (table, open) = table.split_once("p99 ms in open loop").unwrap();
+        assert!(open.starts_with(", from the scheduled time:\n\n| contender | "));
         assert_eq!(
             table.lines().filter(|line| line.starts_with("| ")).count(),
             1 + 9,
@@ -180,13 +181,42 @@ fn a_run_without_right_answers_is_reported() {
 #[test]
 fn a_run_of_closed_loops_has_no_curves() {
     let mut results = sample::results();
-    let [_, _, page, _] = written(&results);
+    let [_, markdown, page, _] = written(&results);
     assert!(page.contains("Latency at a given rate"));
+    assert!(markdown.contains("p99 ms in open loop"));
     results
         .attempts
         .retain(|attempt| attempt.pace == Pace::Closed);
-    let [_, _, page, _] = written(&results);
+    let [_, markdown, page, _] = written(&results);
     assert!(!page.contains("Latency at a given rate"));
+    assert!(!markdown.contains("p99 ms in open loop"));
+}
+
+#[test]
+fn a_run_of_open_loops_has_nothing_else() {
+    let mut results = sample::results();
+    results.run.plan.rounds = 0;
+    results
+        .attempts
+        .retain(|attempt| attempt.pace != Pace::Closed);
+    let said = "Only open loops were measured: nothing is ranked.";
+    let [_, markdown, page, picture] = written(&results);
+    for text in [&markdown, &page, &picture] {
+        assert!(text.contains(said), "{text}");
+    }
+    assert!(markdown.contains("\nAttempts of "), "{markdown}");
+    assert!(!markdown.contains("| CPU µs/request |"), "{markdown}");
+    for closed in ["Processor time per request", "Noise", "Every attempt"] {
+        let heading = format!("<h2>{closed}");
+        assert!(!page.contains(&heading), "{closed} in\n{page}");
+    }
+    assert!(page.contains("<h2>Latency at a given rate"));
+    let terminal = summary(&results, &Standings::of(&results, None), 100);
+    assert!(
+        terminal.contains("P99 ms") && terminal.contains(said),
+        "{terminal}"
+    );
+    assert!(!terminal.contains("CPU µs/REQ"), "{terminal}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(crate) fn plan(names: &[&str]) -> Plan {
         slow_clients: 0,
         upstream_delay_ms: 0.0,
         rates: Vec::new(),
+        open_rounds: 1,
     }
 }
 
