@@ -409,6 +409,19 @@ fn every_source_file_says_its_purpose_first() {
     }
 }
 
+/// Deadlines run on a clock that only goes on.
+#[test]
+fn no_service_asks_what_time_it_is_but_for_its_tokens() {
+    let services = ["schema", "serve", "upstream", "target-axum"];
+    let sources = services.map(|service| root().join(service).join("src"));
+    let sources = files().into_iter().filter(|file| {
+        let is_service_s = sources.iter().any(|source| file.starts_with(source));
+        is_service_s && fs::read_to_string(file).is_ok_and(|text| text.contains("SystemTime"))
+    });
+    let sources: Vec<_> = sources.collect();
+    assert_eq!(sources, [root().join("target-axum/src/auth.rs")]);
+}
+
 #[test]
 fn the_documents_link_and_name_what_is_there() {
     for document in [
