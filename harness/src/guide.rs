@@ -9,11 +9,9 @@ use comfy_table::{Table, presets};
 use schema::env::{DB_NAME, DB_PASSWORD, DB_USER, JWT_SECRET, bench_value};
 use schema::{fixtures, routes};
 
+use crate::columns;
 use crate::service::ADDRESS;
 use crate::token;
-
-/// Spaces between columns where there are no lines.
-const COLUMN_GAP: u16 = 2;
 
 /// Where a running suite is.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +127,7 @@ pub(crate) fn table<const N: usize>(
     } else {
         table.load_style(presets::NOTHING);
         for column in table.column_iter_mut() {
-            column.set_padding((0, COLUMN_GAP));
+            column.set_padding((0, columns::GAP));
         }
     }
     table.trim_fmt()

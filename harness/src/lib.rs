@@ -7,6 +7,7 @@ pub(crate) mod chaos;
 pub mod check;
 pub mod child;
 pub mod cli;
+mod columns;
 mod contender;
 mod cpus;
 mod daemon;

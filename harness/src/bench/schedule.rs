@@ -460,4 +460,21 @@ mod tests {
             Duration::from_millis(3 * (9_000 + 12_400))
         );
     }
+
+    #[test]
+    fn every_start_for_open_loops_takes_its_time_once() {
+        let plan = Plan {
+            open_rounds: 3,
+            ..plan(&["a"], &[Scenario::Info], &[Rate::Fixed(7.0)])
+        };
+        let schedule = Schedule {
+            plan: &plan,
+            lines: &[],
+        };
+        // Two closed and three open rounds.
+        assert_eq!(
+            schedule.estimate(),
+            Duration::from_millis(5 * (9_000 + 12_400))
+        );
+    }
 }

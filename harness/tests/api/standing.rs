@@ -103,6 +103,11 @@ fn the_page_on_containers_has_the_costs_of_the_report() {
         let row = format!("| {title} | {} |", costs.join(" | "));
         assert!(page.contains(&row), "it should be\n{row}");
     }
+    // What the page concludes from: glibc's `movies` is the highest there, and no higher than
+    // mimalloc's in the run of the field.
+    let here = costs(results, "movies");
+    assert!(here.values().all(|cost| *cost <= here["glibc"]));
+    assert!(costs(FIELD[1], "movies")["axum-tuned"] <= here["mimalloc"]);
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use super::{Compared, Comparison, Word};
+use crate::columns::columns;
 
 const HEAD: [&str; 8] = [
     "contender",
@@ -28,17 +27,9 @@ impl Comparison {
         if !text.is_empty() {
             text.push('\n');
         }
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_header(HEAD.map(str::to_ascii_uppercase));
-        table.add_rows(self.rows());
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if [2, 3, 5, 6].contains(&index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        text + &table.trim_fmt() + "\n"
+        let header = HEAD.map(str::to_ascii_uppercase);
+        let is_figure = |place| [2, 3, 5, 6].contains(&place);
+        text + &columns(header, self.rows(), is_figure) + "\n"
     }
 
     /// As Markdown to paste.

@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use super::facts::with_interval;
 use super::figure::{NONE, short, whole};
 use super::latency::{Curve, Point};
 use super::markdown::inline;
+use crate::columns::columns;
 
 /// To paste; empty if nothing was asked in open loop.
 pub(super) fn markdown(curves: &[Curve<'_>]) -> String {
@@ -22,14 +21,9 @@ pub(super) fn markdown(curves: &[Curve<'_>]) -> String {
         "--:|".repeat(rates.len())
     );
     for curve in curves {
-        let cells: Vec<_> = rates
-            .iter()
-            .map(|rate| {
-                cell(curve, *rate, |point| {
-                    with_interval(Some(&point.p99_ms), short)
-                })
-            })
-            .collect();
+        let p99 = |point: &Point| with_interval(Some(&point.p99_ms), short);
+        let cells = rates.iter().map(|rate| cell(curve, *rate, p99));
+        let cells: Vec<_> = cells.collect();
         let _ = writeln!(
             text,
             "| {} | {} |",
@@ -52,24 +46,14 @@ pub(super) fn text(curves: &[Curve<'_>], width: usize) -> Option<String> {
 }
 
 fn table(curves: &[Curve<'_>], rates: &[f64]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
     let heads = rates.iter().map(|rate| at(*rate));
-    table.set_header([String::from("P99 ms")].into_iter().chain(heads));
-    for curve in curves {
-        let name = [curve.contender.to_owned()].into_iter();
-        let cells = rates
-            .iter()
-            .map(|rate| cell(curve, *rate, |point| short(point.p99_ms.median)));
-        table.add_row(name.chain(cells));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
+    let header = [String::from("P99 ms")].into_iter().chain(heads);
+    let rows = curves.iter().map(|curve| {
+        let median = |point: &Point| short(point.p99_ms.median);
+        let cells = rates.iter().map(move |rate| cell(curve, *rate, median));
+        [curve.contender.to_owned()].into_iter().chain(cells)
+    });
+    columns(header, rows, |place| place > 0)
 }
 
 /// All rates that anybody was asked for, each once, in their order.

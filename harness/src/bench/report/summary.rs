@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::io::stdout;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::super::cell::Cell;
 use super::super::results::Results;
@@ -187,19 +186,10 @@ fn drawn(standing: &Standing<'_>, columns: &[&Column]) -> String {
 }
 
 fn table(standing: &Standing<'_>, columns: &[&Column]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(columns.iter().map(|column| column.head));
-    for cell in &standing.cells {
-        table.add_row(columns.iter().map(|column| (column.text)(cell)));
-    }
-    for (drawn, column) in table.column_iter_mut().zip(columns) {
-        drawn.set_padding((0, 2));
-        if !["CONTENDER", "VERDICT"].contains(&column.head) {
-            drawn.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
+    let heads: Vec<_> = columns.iter().map(|column| column.head).collect();
+    let texts = |cell| columns.iter().map(move |column| (column.text)(cell));
+    let is_figure = |place: usize| !["CONTENDER", "VERDICT"].contains(&heads[place]);
+    crate::columns::columns(&heads, standing.cells.iter().map(texts), is_figure)
 }
 
 fn rank(rank: Option<usize>) -> String {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::super::row::{Row, Verdict};
 use super::{Report, time};
 use crate::bench::report::figure::{NONE, mebibytes, or_none, whole};
+use crate::columns::columns;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -32,22 +32,11 @@ pub(crate) fn text(report: &Report) -> String {
 }
 
 fn figures(report: &Report) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
+    let header = [
         "FAULT", "VERDICT", "SENT", "RIGHT", "CONTRACT", "OTHER", "WRONG", "BROKEN", "REFUSED",
         "SILENT", "SILENCE", "RECOVERY", "P99", "MEMORY", "FDS",
-    ]);
-    for row in &report.rows {
-        table.add_row(cells(row));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index > 1 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
+    ];
+    columns(header, report.rows.iter().map(cells), |place| place > 1)
 }
 
 /// The figures of a row, as every form of the report shows them.

@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::super::Level;
 use super::super::verdict::Outcome;
 use super::{BY_DESIGN, Report, Row};
+use crate::columns::columns;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -55,9 +55,7 @@ fn heading(report: &Report) -> String {
 
 /// A line for each level.
 fn levels(report: &Report) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
+    let header = [
         "LEVEL",
         "CHECKS",
         "PASSED",
@@ -65,13 +63,14 @@ fn levels(report: &Report) -> String {
         "DEVIATES",
         "DECLARED",
         "NOT CHECKED",
-    ]);
+    ];
+    let mut rows = Vec::new();
     for level in [Level::Core, Level::Work, Level::Strict] {
         let count = |fits: fn(&Outcome) -> bool| report.count(level, fits).to_string();
         if level > report.level || count(|_| true) == "0" {
             continue;
         }
-        table.add_row([
+        rows.push([
             level.to_string(),
             count(|_| true),
             count(|outcome| matches!(outcome, Outcome::Passed)),
@@ -86,13 +85,7 @@ fn levels(report: &Report) -> String {
             count(|outcome| matches!(outcome, Outcome::NotChecked { .. })),
         ]);
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt() + "\n"
+    columns(header, rows, |place| place > 0) + "\n"
 }
 
 /// A row with all that is known of it.

@@ -33,11 +33,12 @@ pub(super) fn outline(plans: &[Plan]) -> String {
     let open: usize = schedules().map(|schedule| schedule.open_attempts()).sum();
     let _ = write!(
         text,
-        "\n\n{} rounds of {}: {} s each after {} s, {} connections, {} slow clients, {} workers, engine {}\n\
+        "\n\n{} rounds of {}, and {} of open loops: {} s each after {} s, {} connections, {} slow clients, {} workers, engine {}\n\
          contender on processor {:?}, everything else on {:?}\n\
          {} attempts in closed loop, {} in open loop: about {}",
         plan.rounds,
         names.join(", "),
+        plan.rounds_in_all() - plan.rounds,
         plan.duration_secs,
         plan.warmup_secs,
         each(plans.iter().map(|plan| plan.connections)),

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::super::super::record::Verdict;
 use super::super::super::scenario::Scenario;
@@ -11,6 +10,7 @@ use super::super::facts::{self, with_interval};
 use super::super::figure::{listed, mebibytes, or_none, short, whole};
 use super::super::markdown::{inline, setting};
 use super::{METHOD, Row, Scale};
+use crate::columns::columns;
 
 /// Names of the columns.
 pub(super) const COLUMNS: [&str; 9] = [
@@ -31,17 +31,11 @@ impl Scale {
         let mut text = String::new();
         for scenario in &self.plan().scenarios {
             let _ = writeln!(text, "{scenario}\n");
-            let mut table = Table::new();
-            table.load_style(presets::NOTHING);
-            table.set_header(COLUMNS.map(str::to_uppercase));
-            table.add_rows(self.rows_of(*scenario).iter().map(cells));
-            for (index, column) in table.column_iter_mut().enumerate() {
-                column.set_padding((0, 2));
-                if (1..COLUMNS.len() - 1).contains(&index) {
-                    column.set_cell_alignment(CellAlignment::Right);
-                }
-            }
-            let _ = writeln!(text, "{}\n", table.trim_fmt());
+            let rows = self.rows_of(*scenario);
+            let is_figure = |place| (1..COLUMNS.len() - 1).contains(&place);
+            let header = COLUMNS.map(str::to_uppercase);
+            let table = columns(header, rows.iter().map(cells), is_figure);
+            let _ = writeln!(text, "{table}\n");
         }
         text
     }
