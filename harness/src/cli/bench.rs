@@ -208,6 +208,11 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         }
         return options.measure(folder, &contenders, &mut logs);
     }
+    let is_fixed = |rate: &Rate| matches!(rate, Rate::Fixed(_));
+    ensure!(
+        options.rounds > 0 || options.rate.iter().any(is_fixed),
+        "nothing would be measured: --rounds 0 needs a --rate in requests per second"
+    );
     let contenders = options.chosen()?;
     let split = options.split()?;
     let plans = options.plans(&contenders, &split);

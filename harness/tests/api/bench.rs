@@ -239,6 +239,17 @@ fn connections(pid: i32) -> usize {
 }
 
 #[test]
+fn a_run_that_would_measure_nothing_is_refused() {
+    let field = field();
+    for rates in [&[][..], &["--rate=25%,sweep"]] {
+        let said = field.bench(&[&["honest", "--rounds=0"], rates].concat());
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("nothing would be measured"), "{said:?}");
+    }
+    assert!(field.pid("honest").is_none());
+}
+
+#[test]
 fn more_connections_than_can_be_held_are_refused_before_anything_starts() {
     let field = field();
     for wrong in ["--connections=1000000", "--slow-clients=1000000"] {
