@@ -19,7 +19,8 @@ use crate::pulse::Pulse;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A TCP stream that lingers after its write side is shut down, and ends with a reset after a service
-/// that failed.
+/// that failed. It takes no vectored writes: to copy an answer behind its head costs less than what
+/// `writev` costs beyond `send`.
 pub(crate) struct Connection {
     stream: TcpStream,
     pulse: Arc<Pulse>,
@@ -53,18 +54,6 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,15 +3,32 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::Empty;
 
-/// Whether the host is named once (RFC 9112, 3.2), and a body that is not announced by its length
-/// comes in chunks alone (RFC 9112, 6.1).
+/// Whether the host is named once, or in HTTP/1.0 at most once (RFC 9112, 3.2), and a body that is not
+/// announced by its length comes in chunks alone (RFC 9112, 6.1): the suite takes no other coding, and
+/// a body that was compressed, or chunked twice, would be taken for what it is not.
+///
+/// One pass over the fields, of which there are few, costs less than to look two of them up.
 pub(crate) fn is_sound<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    let names_host = request.version() < Version::HTTP_11 || names_one_host(headers);
-    names_host && is_plain(headers)
+    let (mut hosts, mut codings) = (0, 0);
+    let values_are_sound = request.headers().iter().all(|(name, value)| {
+        if name == HOST {
+            hosts += 1;
+            value
+                .as_bytes()
+                .iter()
+                .all(|byte| OF_HOST[usize::from(*byte)])
+        } else if name == TRANSFER_ENCODING {
+            codings += 1;
+            value.as_bytes().eq_ignore_ascii_case(b"chunked")
+        } else {
+            true
+        }
+    });
+    let hosts_min = usize::from(request.version() >= Version::HTTP_11);
+    values_are_sound && (hosts_min..=1).contains(&hosts) && codings <= 1
 }
 
 /// The answer to an unsound head: none of the service's, without a body. The connection closes.
@@ -23,18 +40,10 @@ pub(crate) fn bad_request() -> Response<Empty<Bytes>> {
     response
 }
 
-/// An empty one is right where the URL has no host.
-fn names_one_host(headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return false;
-    };
-    host.as_bytes().iter().all(|byte| is_of_host(*byte))
-}
-
-/// What a host and its port consist of (RFC 3986, 3.2.2 and 3.2.3). Whether there is such a host is
-/// nobody's concern here; whether it could hide another one is.
-fn is_of_host(byte: u8) -> bool {
+/// What a host and its port consist of (RFC 3986, 3.2.2 and 3.2.3), of which an empty one is right
+/// where the URL has none. Whether there is such a host is nobody's concern here; whether it could hide
+/// another one is.
+const fn is_of_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -42,16 +51,16 @@ fn is_of_host(byte: u8) -> bool {
         )
 }
 
-/// The suite takes no other coding: a body that was compressed, or chunked twice, would be taken for
-/// what it is not.
-fn is_plain(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(one), None) => one.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
+/// [`is_of_host`] of every byte.
+const OF_HOST: [bool; 256] = {
+    let mut of_host = [false; 256];
+    let mut byte = 0;
+    while byte < of_host.len() {
+        of_host[byte] = is_of_host(byte as u8);
+        byte += 1;
     }
-}
+    of_host
+};
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +85,8 @@ mod tests {
         assert!(!sound(Version::HTTP_11, &[]));
         assert!(!sound(Version::HTTP_11, &[("host", "a"), ("host", "a")]));
         assert!(sound(Version::HTTP_10, &[]));
+        assert!(sound(Version::HTTP_10, &[("host", "a")]));
+        assert!(!sound(Version::HTTP_10, &[("host", "a"), ("host", "a")]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The accept loop both services share: one thread accepts connections and deals them round-robin
-//! to worker threads, each with a single-threaded runtime of its own and a service of its own.
+//! The accept loop both services share: one thread accepts connections and deals them round-robin to
+//! the workers, of which it is the first. Each worker has a thread, a single-threaded runtime and a
+//! service of its own.
 //!
 //! The listener, the service and the stop signal are passed in, so a test binds port 0 and stops
 //! the server as SIGTERM would.
@@ -8,6 +9,7 @@ mod background;
 mod bearer;
 mod bind;
 mod connection;
+mod guard;
 mod head;
 mod probe;
 mod process;

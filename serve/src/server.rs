@@ -1,6 +1,7 @@
 //! The server: its bounds, its threads, and the loop that accepts.
 
 use std::io;
+use std::iter;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::pin::pin;
@@ -9,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::select;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{join, select};
 use tower::BoxError;
 
 use crate::HttpService;
@@ -69,7 +71,8 @@ impl Server {
     }
 
     /// Serves until `stop` is ready, then drains: closes the listener, tells idle connections to
-    /// close, lets requests in flight finish. Blocks the calling thread.
+    /// close, lets requests in flight finish. Blocks the calling thread, which is the first worker:
+    /// with no other, the process has a single thread, and the C library takes no locks.
     ///
     /// `make_service` is called once per worker, in that worker's runtime; an error that the
     /// service returns resets the connection it came from.
@@ -86,41 +89,52 @@ impl Server {
             head: self.head_timeout,
             drain: self.drain_timeout,
         };
-        let threads = (0..self.workers.get())
-            .map(|index| {
-                let worker = Worker {
-                    index,
-                    count: self.workers,
-                };
-                WorkerThread::start(worker, make_service.clone(), deadlines)
-            })
+        let runtime = runtime()?;
+        let (deal, dealt) = mpsc::unbounded_channel();
+        let worker = |index| Worker {
+            index,
+            count: self.workers,
+        };
+        let service = make_in(&runtime, &make_service, worker(0))?;
+        let threads = (1..self.workers.get())
+            .map(|index| WorkerThread::start(worker(index), make_service.clone(), deadlines))
             .collect::<Result<Vec<_>, _>>()?;
+        let (deals, done): (Vec<_>, Vec<_>) = threads
+            .into_iter()
+            .map(|thread| (thread.deal, thread.done))
+            .unzip();
+        let deals = iter::once(deal).chain(deals).collect();
         // The runtime lives until the drain is over: a second stop signal is heard on it.
-        runtime()?.block_on(async {
-            let accepted = self.accept(listener, &threads, stop).await;
-            let drained: Vec<_> = threads.into_iter().map(WorkerThread::drain).collect();
-            for done in drained {
+        let result = runtime.block_on(async {
+            let (accepted, ()) = join!(
+                self.accept(listener, deals, stop),
+                work(dealt, service, deadlines)
+            );
+            for done in done {
                 done.await.map_err(|_| ServeError::WorkerDied)?;
             }
             accepted
-        })
+        });
+        // Name look-ups in flight must not hold up the exit.
+        runtime.shutdown_background();
+        result
     }
 
-    /// Accepts connections and deals them to `threads` in turn until `stop` is ready.
+    /// Accepts connections and deals them to the workers in turn until `stop` is ready; the workers drain
+    /// when it returns.
     async fn accept(
         &self,
         listener: TcpListener,
-        threads: &[WorkerThread],
+        deals: Vec<UnboundedSender<Accepted>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let places = Arc::new(Semaphore::new(self.connections_max));
-        let mut turns = threads.iter().cycle();
+        let mut turns = deals.iter().cycle();
         let mut deal = |connection| {
-            let thread = turns.next().ok_or(ServeError::WorkerDied)?;
-            let dealt = thread.deal.send(connection);
-            dealt.map_err(|_| ServeError::WorkerDied)
+            let deal = turns.next().ok_or(ServeError::WorkerDied)?;
+            deal.send(connection).map_err(|_| ServeError::WorkerDied)
         };
         let mut stop = pin!(async {
             stop.await;
@@ -176,9 +190,10 @@ async fn accept_one(
     }
 }
 
-/// A running worker: the way to deal it a connection, and the news of its end.
+/// A worker with a thread of its own: the way to deal it a connection, and the news of its end. It
+/// drains when there is no way to it any more.
 struct WorkerThread {
-    deal: mpsc::UnboundedSender<Accepted>,
+    deal: UnboundedSender<Accepted>,
     done: oneshot::Receiver<()>,
 }
 
@@ -196,15 +211,13 @@ impl WorkerThread {
         thread::Builder::new()
             .name(format!("worker-{}", worker.index))
             .spawn(move || {
-                let context = runtime.enter();
-                let service = match make_service(worker) {
+                let service = match make_in(&runtime, &make_service, worker) {
                     Ok(service) => service,
                     Err(error) => {
-                        let _ = started.send(Err(ServeError::Service(error)));
+                        let _ = started.send(Err(error));
                         return;
                     }
                 };
-                drop(context);
                 let _ = started.send(Ok(()));
                 runtime.block_on(work(dealt, service, deadlines));
                 // Name look-ups in flight must not hold up the exit.
@@ -216,11 +229,15 @@ impl WorkerThread {
             .map_err(|_| ServeError::WorkerDied)??;
         Ok(Self { deal, done })
     }
+}
 
-    /// Tells the worker to drain; resolves when it has, or with an error if it died.
-    fn drain(self) -> oneshot::Receiver<()> {
-        self.done
-    }
+fn make_in<S: HttpService>(
+    runtime: &Runtime,
+    make_service: impl Fn(Worker) -> Result<S, BoxError>,
+    worker: Worker,
+) -> Result<S, ServeError> {
+    let _context = runtime.enter();
+    make_service(worker).map_err(ServeError::Service)
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -4,20 +4,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Either;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tower::ServiceExt;
 
 use crate::HttpService;
 use crate::connection::Connection;
-use crate::head;
+use crate::guard::Guarded;
 use crate::pulse::Pulse;
 
 /// Longest request head in bytes; a longer one is answered with 431. Room for any token.
@@ -79,26 +76,8 @@ pub(crate) async fn work<S: HttpService>(
         };
         let pulse = Arc::new(Pulse::new());
         let io = TokioIo::new(Connection::new(stream, Arc::clone(&pulse)));
-        let service = service.clone();
-        let answer = {
-            let pulse = Arc::clone(&pulse);
-            service_fn(move |request| {
-                let answer = head::is_sound(&request).then(|| service.clone().oneshot(request));
-                let pulse = Arc::clone(&pulse);
-                async move {
-                    let Some(answer) = answer else {
-                        return Ok(head::bad_request().map(Either::Left));
-                    };
-                    pulse.begin();
-                    let answer = answer.await;
-                    pulse.end();
-                    answer
-                        .map(|answer| answer.map(Either::Right))
-                        .inspect_err(|_| pulse.fail())
-                }
-            })
-        };
-        let connection = graceful.watch(http.serve_connection(io, answer));
+        let service = Guarded::new(service.clone(), Arc::clone(&pulse));
+        let connection = graceful.watch(http.serve_connection(io, service));
         tokio::spawn(async move {
             select! {
                 biased;

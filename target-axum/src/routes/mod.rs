@@ -7,25 +7,27 @@ mod info;
 mod movies;
 mod users;
 
-use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::Request;
+use http_body::Body;
 use schema::{ErrorCode, routes};
 use serve::HttpService;
-use tower::Layer;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::{BoxError, Service, ServiceExt};
 
 use crate::AppState;
 use crate::error::Error;
 
 /// The target's service: its router, and a panic in a handler is a 500 like everything unforeseen.
-///
-/// The layer is around the router: within, axum would box it once more for each request.
 pub fn service(state: AppState) -> impl HttpService {
-    catch_panics().layer(router(state))
+    catch_panics(router(state))
 }
 
 /// What answers which request.
@@ -43,19 +45,26 @@ pub fn router(state: AppState) -> Router {
         .with_state(Arc::new(state))
 }
 
-fn catch_panics() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
-    CatchPanicLayer::custom(|_| {
+/// Around the router: a layer within is boxed once more for each request, and tower-http's boxes each
+/// answer's body.
+fn catch_panics<B>(
+    router: Router,
+) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone + Send
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    tower::service_fn(move |request| {
+        let answer = AssertUnwindSafe(router.clone().oneshot(request)).catch_unwind();
         // The panic's message and place are in the log already.
-        Error::from(ErrorCode::Internal).into_response()
+        answer.map(|answer| {
+            answer.unwrap_or_else(|_| Ok(Error::from(ErrorCode::Internal).into_response()))
+        })
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use http::Request;
-    use http_body_util::BodyExt;
-    use tower::ServiceExt;
+    use http_body_util::{BodyExt, Empty};
 
     use super::*;
 
@@ -63,8 +72,10 @@ mod tests {
     async fn a_panic_in_a_handler_is_an_internal_error() {
         let handler = async || -> &str { panic!("on purpose") };
         let router: Router = Router::new().route("/", get(handler));
-        let service = catch_panics().layer(router);
-        let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
+        let response = catch_panics(router)
+            .oneshot(Request::new(Empty::new()))
+            .await
+            .unwrap();
         assert_eq!(response.status(), ErrorCode::Internal.status());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, ErrorCode::Internal.body().to_json());

@@ -96,7 +96,11 @@ impl Catalog {
         let stream = connected
             .map_err(upstream::timed_out)?
             .map_err(upstream::unavailable)?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        // A request is one buffer, which `send` writes for less than `writev`.
+        let handshake = http1::Builder::new()
+            .writev(false)
+            .handshake(TokioIo::new(stream))
+            .await;
         let (sender, driver) = handshake.map_err(upstream::unavailable)?;
         Ok(Connection {
             sender,
