@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use schema::ErrorCode;
 use schema::limits::UPSTREAM_CALL_TIMEOUT;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
 
 use crate::config::UpstreamConfig;
@@ -35,9 +35,10 @@ pub(super) async fn in_time<P, T, C>(
 where
     C: Future<Output = Result<T, Error>>,
 {
-    let deadline = Instant::now() + UPSTREAM_CALL_TIMEOUT;
-    let place = timeout(WAIT_TIMEOUT, wait).await.map_err(timed_out)?;
-    let called = timeout_at(deadline, call(place)).await;
+    let asked = Instant::now();
+    let place = timeout_at(asked + WAIT_TIMEOUT, wait).await;
+    let place = place.map_err(timed_out)?;
+    let called = timeout_at(asked + UPSTREAM_CALL_TIMEOUT, call(place)).await;
     called.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
 }
 
