@@ -6,6 +6,7 @@
 
 mod census;
 mod client;
+mod clock;
 mod crowd;
 pub(crate) mod fault;
 mod inject;
@@ -28,7 +29,7 @@ use schema::{Profile, fixtures};
 
 use self::crowd::Crowd;
 use self::fault::{Fault, Kind, Need};
-use self::inject::inject;
+use self::inject::{Injected, inject};
 use self::load::Load;
 use self::proxy::Proxy;
 use self::question::Questions;
@@ -314,7 +315,10 @@ fn one(
     prompt: Duration,
 ) -> Result<Row> {
     let unsent = stage.scene.load.unsent();
-    let notes = inject(stage, fault.kind)?;
+    let notes = match inject(stage, fault.kind)? {
+        Injected::Ended(notes) => notes,
+        Injected::Cannot(why) => return Ok(Row::not_applicable(fault, why)),
+    };
     let end = Instant::now();
     stage.recover(end, prompt)?;
     let until = Instant::now();
@@ -367,8 +371,11 @@ impl Stage<'_> {
         if is_upstream && fault.kind == Kind::Clients(Crowd::SlowBodies) {
             return Some("an upstream is sent no bodies");
         }
+        if fault.kind == Kind::Clock && clock::library().is_none() {
+            return Some("libfaketime is missing: apt-get install libfaketime");
+        }
         let has_own_port = process?.contender.own_port(false).ok().flatten().is_some();
-        (fault.kind == Kind::Rolling && has_own_port)
+        (matches!(fault.kind, Kind::Rolling | Kind::Clock) && has_own_port)
             .then_some("the contender listens on a port of its own: there can be no second one")
     }
 }

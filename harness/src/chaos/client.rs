@@ -21,7 +21,14 @@ const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 /// are in use. One that is open is used wherever new ones go meanwhile, as behind a balancer.
 #[derive(Debug, Default)]
 pub(super) struct Client {
-    kept: Mutex<Vec<TcpStream>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    streams: Vec<TcpStream>,
+    /// How many times all were forgotten: what was in use then is not kept afterwards.
+    forgotten: u64,
 }
 
 /// What came of a request.
@@ -62,10 +69,11 @@ impl Client {
         churn: bool,
     ) -> (Came, bool) {
         let mut again = false;
+        let forgotten = self.kept().forgotten;
         if !churn && let Some(mut stream) = self.take() {
             match is_quiet(&stream) {
                 Ok(true) => match exchange(&mut stream, request, header).await {
-                    Ok(exchanged) => return (self.done(stream, exchanged), false),
+                    Ok(exchanged) => return (self.done(stream, exchanged, forgotten), false),
                     Err(Lost::InAnswer) => return (Came::Broken, false),
                     Err(Lost::BeforeAnswer) => again = true,
                 },
@@ -80,29 +88,31 @@ impl Client {
         let _ = stream.set_nodelay(true);
         match exchange(&mut stream, request, header).await {
             Ok((answer, _)) if churn => (answer, again),
-            Ok(exchanged) => (self.done(stream, exchanged), again),
+            Ok(exchanged) => (self.done(stream, exchanged, forgotten), again),
             Err(_) => (Came::Broken, again),
         }
     }
 
-    /// Forgets all connections.
+    /// Forgets all connections, those too on which something is asked now.
     pub(super) fn forget(&self) {
-        self.kept().clear();
+        let mut kept = self.kept();
+        kept.streams.clear();
+        kept.forgotten += 1;
     }
 
-    fn done(&self, stream: TcpStream, (came, stays): (Came, bool)) -> Came {
+    fn done(&self, stream: TcpStream, (came, stays): (Came, bool), forgotten: u64) -> Came {
         let mut kept = self.kept();
-        if stays && kept.len() < KEPT_MAX {
-            kept.push(stream);
+        if stays && kept.forgotten == forgotten && kept.streams.len() < KEPT_MAX {
+            kept.streams.push(stream);
         }
         came
     }
 
     fn take(&self) -> Option<TcpStream> {
-        self.kept().pop()
+        self.kept().streams.pop()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

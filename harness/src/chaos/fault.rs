@@ -50,6 +50,7 @@ pub(super) enum Kind {
     Rolling,
     Killed,
     Stopped,
+    Clock,
 }
 
 /// What of a contender's surroundings a fault needs.
@@ -132,9 +133,12 @@ impl Fault {
             | Kind::UpstreamRestarted
             | Kind::UpstreamPort(_)
             | Kind::Upstream(_) => Some(Need::Upstream),
-            Kind::Descriptors | Kind::Terminated | Kind::Rolling | Kind::Killed | Kind::Stopped => {
-                Some(Need::Process)
-            }
+            Kind::Descriptors
+            | Kind::Terminated
+            | Kind::Rolling
+            | Kind::Killed
+            | Kind::Stopped
+            | Kind::Clock => Some(Need::Process),
         }
     }
 }
@@ -321,7 +325,7 @@ fn clients() -> [Fault; 6] {
     .map(|(name, kind, allows, what)| Fault::new(&format!("clients/{name}"), kind, allows, what))
 }
 
-fn process() -> [Fault; 5] {
+fn process() -> [Fault; 6] {
     let late = Allows {
         users_me: DATABASE,
         catalog: UPSTREAM_ANY,
@@ -365,6 +369,12 @@ fn process() -> [Fault; 5] {
             Kind::Stopped,
             late,
             "The contender gets SIGSTOP, and SIGCONT later.",
+        ),
+        (
+            "clock",
+            Kind::Clock,
+            Allows::NOTHING,
+            "A second contender takes over, whose time of day jumps an hour ahead, two back, a day ahead, and is right again.",
         ),
     ]
     .map(|(name, kind, allows, what)| Fault::new(&format!("process/{name}"), kind, allows, what))

@@ -99,6 +99,12 @@ impl Load {
         *lock(&self.shared.address) = address;
     }
 
+    /// From now on all requests go there, on new connections.
+    pub(super) fn leave_for(&self, address: SocketAddr) {
+        self.go_to(address);
+        self.shared.client.forget();
+    }
+
     /// Whether every request gets a connection of its own from now on.
     pub(super) fn set_churn(&self, churn: bool) {
         self.shared.churn.store(churn, Ordering::Relaxed);

@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use glob::glob;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::field::Field;
+use crate::stand_in::script;
 use crate::suite::{Said, is_alive, said, wait_until};
 use crate::{hollow, suite};
 
@@ -174,6 +176,39 @@ fn who_dies_is_told_and_the_next_fault_meets_another() {
     let reasons: String = reasons.collect();
     assert!(reasons.contains("the contender has ended"), "{reasons}");
     assert!(reasons.contains("no connection"), "{reasons}");
+}
+
+#[test]
+fn a_clock_that_jumps_breaks_who_watches_it_and_not_the_target() {
+    let field = Field::of(&["honest", "watching-the-clock"]);
+    let faults = ["--duration=2s", "--out=out", "--faults", "process/clock"];
+    let said = field.chaos(&[&["honest"], &faults[..]].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let held = &field.rows()[0];
+    if glob("/usr/lib*/*/faketime/libfaketimeMT.so.1")
+        .unwrap()
+        .next()
+        .is_none()
+    {
+        assert_eq!(
+            held["reasons"][0],
+            "libfaketime is missing: apt-get install libfaketime"
+        );
+        return;
+    }
+    assert_eq!(held["verdict"], "holds", "{held}");
+    assert_eq!(held["counts"]["sent"], held["counts"]["right"], "{held}");
+    let said = field.chaos(&[&["watching-the-clock"], &faults[..]].concat());
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(field.rows()[0]["counts"]["wrong"].as_u64().unwrap() > 0);
+    // As a static program, which loads nothing.
+    field.add("static", &format!("unset LD_PRELOAD; {}", script("honest")));
+    field.chaos(&[&["static"], &faults[..]].concat());
+    let reason = field.rows()[0]["reasons"][0].as_str().unwrap().to_owned();
+    assert!(
+        reason.starts_with("its answers do not show another time"),
+        "{reason}"
+    );
 }
 
 #[test]
