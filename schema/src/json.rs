@@ -4,11 +4,13 @@
 //! inside ignored fields too, and an array never passes for an object (serde's derived structs
 //! take both).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use memchr::memchr2_iter;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::limits::JSON_DEPTH_MAX;
 
@@ -147,10 +149,36 @@ where
     Object::deserialize(deserializer).map(|object| object.0)
 }
 
+/// For `#[serde(deserialize_with)]`: strings that are borrowed where the text has no escapes. serde
+/// borrows a `Cow` by itself where it is a field, and owns it in a list.
+///
+/// # Errors
+/// The deserializer's own.
+pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Cow<'de, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    let texts = Vec::<Text<'de>>::deserialize(deserializer)?;
+    Ok(texts.into_iter().map(|text| text.0).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{NewMovie, Product, fixtures};
+
+    #[test]
+    fn texts_of_a_list_are_borrowed_where_they_can_be() {
+        let text = fixtures::PRODUCT_JSON.replace("peripherals", r"\u0070eripherals");
+        let product: Product<'_> = from_slice(text.as_bytes()).unwrap();
+        let owned = |tag: &Cow<'_, str>| matches!(tag, Cow::Owned(_));
+        let owned: Vec<_> = product.tags.iter().filter(|tag| owned(tag)).collect();
+        assert_eq!(owned, ["peripherals"]);
+        assert_eq!(
+            product,
+            serde_json::from_str(fixtures::PRODUCT_JSON).unwrap()
+        );
+    }
 
     const MOVIE: &str = r#"{"title":"t","year":1,"director":"d","genre":"g","rating":8}"#;
 

@@ -129,7 +129,7 @@ pub struct Product<'a> {
     /// Whether it can be ordered.
     pub in_stock: bool,
     /// Tags, order matters.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json::texts")]
     pub tags: Vec<Cow<'a, str>>,
     /// Mean rating.
     pub rating: f64,

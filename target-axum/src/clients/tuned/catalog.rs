@@ -10,7 +10,6 @@
 //!   once, on a fresh one: it only reads (RFC 9110, 9.2.2).
 
 use std::future::poll_fn;
-use std::iter;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 
@@ -76,12 +75,11 @@ impl Catalog {
         &self,
         place: &Place<'_, Connection>,
     ) -> Result<(Connection, Response<Incoming>), Error> {
-        let mut idle = iter::from_fn(|| place.take());
-        if let Some(mut kept) = idle.find_map(Connection::if_ready) {
+        if let Some(mut kept) = place.take() {
             match kept.send(self.request.clone()).await {
                 Ok(answer) => return Ok((kept, answer)),
                 Err(error) if error.is_parse() => return Err(upstream::unavailable(error)),
-                // Closed while the request was on its way.
+                // Closed while it was idle, or while the request was on its way.
                 Err(_) => {}
             }
         }
@@ -143,10 +141,6 @@ impl Connection {
     fn is_ready(&mut self) -> bool {
         self.turn(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()
-    }
-
-    fn if_ready(mut self) -> Option<Self> {
-        self.is_ready().then_some(self)
     }
 
     /// Waits for what the connection brings about.
