@@ -9,9 +9,8 @@
 //! - The upstream may close what is idle. A call that finds its kept connection so is repeated
 //!   once, on a fresh one: it only reads (RFC 9110, 9.2.2).
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
@@ -20,6 +19,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use reqwest::Url;
 use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CONNECT_TIMEOUT};
 use tokio::net::TcpStream;
@@ -124,16 +124,24 @@ struct Connection {
 }
 
 impl Connection {
-    async fn send(&mut self, request: Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
-        let answer = self.sender.send_request(request);
-        self.drive(answer).await
+    fn send(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+    ) -> Driven<'_, impl Future<Output = hyper::Result<Response<Incoming>>>> {
+        let outcome = self.sender.send_request(request);
+        Driven {
+            connection: self,
+            outcome,
+        }
     }
 
     /// The whole body.
     async fn read(&mut self, body: Incoming) -> Result<Bytes, Error> {
-        let body = Limited::new(body, UPSTREAM_BODY_MAX_BYTES).collect();
-        let body = self.drive(body).await.map_err(upstream::unavailable)?;
-        Ok(body.to_bytes())
+        let body = Driven {
+            connection: self,
+            outcome: Limited::new(body, UPSTREAM_BODY_MAX_BYTES).collect(),
+        };
+        Ok(body.await.map_err(upstream::unavailable)?.to_bytes())
     }
 
     /// Whether it can take a request. What has come by now is read: an end of the connection, or
@@ -141,16 +149,6 @@ impl Connection {
     fn is_ready(&mut self) -> bool {
         self.turn(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()
-    }
-
-    /// Waits for what the connection brings about.
-    async fn drive<T>(&mut self, outcome: impl Future<Output = T>) -> T {
-        let mut outcome = pin!(outcome);
-        poll_fn(|context| {
-            self.turn(context);
-            outcome.as_mut().poll(context)
-        })
-        .await
     }
 
     /// Reads and writes what can be. How the connection ended is told to whom it concerns, the
@@ -161,5 +159,25 @@ impl Connection {
         {
             self.driver = None;
         }
+    }
+}
+
+pin_project! {
+    /// Waits for what a connection brings about. Written by hand: `async` functions keep what they are
+    /// given more than once, and a call that is larger than a KiB costs a slow allocation.
+    struct Driven<'a, F> {
+        connection: &'a mut Connection,
+        #[pin]
+        outcome: F,
+    }
+}
+
+impl<F: Future> Future for Driven<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.connection.turn(context);
+        this.outcome.poll(context)
     }
 }
