@@ -1,6 +1,7 @@
 //! A suite of a test's own: the executables in one temporary folder, the state beside them.
 
 use std::fs;
+use std::iter;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -135,9 +136,12 @@ pub(crate) fn said(output: Output) -> Said {
     }
 }
 
+/// A port that nobody listens on, below those that the kernel gives to who connects: no connection of
+/// another test takes it before it is used.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    iter::repeat_with(|| fastrand::u16(10_000..32_768))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
 }
 
 /// Whether a process is there and not a zombie.
