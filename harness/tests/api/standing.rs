@@ -84,14 +84,18 @@ fn ratios(results: &str) -> String {
         table.push('\n');
     };
     for (ours, aims) in OURS.into_iter().zip([OF_OTHERS, OF_OTHERS_TUNED]) {
-        row(&format!("`{ours}` against the best other"), aims, &|costs| {
-            let is_other = |name: &str| name != LIMIT && !OURS.contains(&name);
-            let others = costs.iter().filter(|(name, _)| is_other(name));
-            let (best, cost) = others
-                .min_by(|one, other| one.1.total_cmp(other.1))
-                .unwrap();
-            (cost / costs[ours], format!(" × {best}"))
-        });
+        row(
+            &format!("`{ours}` against the best other"),
+            aims,
+            &|costs| {
+                let is_other = |name: &str| name != LIMIT && !OURS.contains(&name);
+                let others = costs.iter().filter(|(name, _)| is_other(name));
+                let (best, cost) = others
+                    .min_by(|one, other| one.1.total_cmp(other.1))
+                    .unwrap();
+                (cost / costs[ours], format!(" × {best}"))
+            },
+        );
     }
     for (ours, aims) in OURS.into_iter().zip([[0.0; 4], OF_LIMIT_TUNED]) {
         row(&format!("`{ours}` against the limit"), aims, &|costs| {
@@ -108,7 +112,10 @@ fn the_page_on_performance_says_what_is_aimed_at() {
         ("`axum-tuned` against the best other", OF_OTHERS_TUNED),
         ("`axum-tuned` against the limit", OF_LIMIT_TUNED),
     ] {
-        let row = format!("| {title} | {} |", aims.map(|aim| format!("{aim:.2}")).join(" | "));
+        let row = format!(
+            "| {title} | {} |",
+            aims.map(|aim| format!("{aim:.2}")).join(" | ")
+        );
         assert!(DOCUMENT.contains(&row), "it should be\n{row}");
     }
 }
