@@ -25,7 +25,6 @@ impl Field {
         said(self.chaos_command(arguments).output().unwrap())
     }
 
-    /// The rows of the only contender's report.
     /// The row of a contender that is wrong without any fault.
     fn breaks_by_itself(&self, name: &str) -> Value {
         let said = self.chaos(&[name, "--duration=500ms", "--out=out", "--faults", "none"]);
@@ -33,6 +32,7 @@ impl Field {
         row(&self.rows(), "none").clone()
     }
 
+    /// The rows of the only contender's report.
     fn rows(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.path("out/chaos.json")).unwrap();
         let book: Value = serde_json::from_str(&text).unwrap();

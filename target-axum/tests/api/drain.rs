@@ -1,5 +1,6 @@
-//! The process under the signals of an operator, and its log.
+//! The process under the signals of an operator, its log, and its threads.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -117,4 +118,18 @@ fn no_secret_is_ever_logged() {
     for secret in secrets {
         assert!(!log.contains(secret));
     }
+}
+
+#[test]
+fn one_worker_is_one_thread() {
+    let upstream = start_upstream(0);
+    let target = start("delay-0", upstream.address());
+    let mut connection = Connection::open(target.address()).unwrap();
+    let token = authorization(&fixtures::claims());
+    for path in ["/catalog", "/users/me"] {
+        let answer = connection.ask(request("GET", path, &[&token], "")).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    let threads = fs::read_dir(format!("/proc/{}/task", target.pid().as_raw_nonzero()));
+    assert_eq!(threads.unwrap().count(), 1);
 }

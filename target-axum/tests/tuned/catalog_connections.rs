@@ -110,16 +110,20 @@ fn a_call_is_repeated_once_and_on_a_kept_connection_s_account_only() {
 
 #[test]
 fn an_answer_that_nobody_asked_for_is_never_the_next_call_s() {
-    let upstream = Scripted::start(|number, mut stream| {
-        while scripted::request(&mut stream).is_some() {
-            answer(&mut stream, number);
-            answer(&mut stream, 1000);
+    // With the one that was asked for, and while the connection is idle.
+    for later in [Duration::ZERO, ARRIVED / 2] {
+        let upstream = Scripted::start(move |number, mut stream| {
+            while scripted::request(&mut stream).is_some() {
+                answer(&mut stream, number);
+                sleep(later);
+                answer(&mut stream, 1000);
+            }
+        });
+        let target = target(&upstream, "1");
+        for id in 1..=5 {
+            assert_eq!(target.get("/catalog").text(), product(id));
+            sleep(ARRIVED);
         }
-    });
-    let target = target(&upstream, "1");
-    for id in 1..=5 {
-        assert_eq!(target.get("/catalog").text(), product(id));
-        sleep(ARRIVED);
     }
 }
 

@@ -181,3 +181,23 @@ impl<F: Future> Future for Driven<'_, F> {
         this.outcome.poll(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    /// glibc keeps blocks of up to 1,032 bytes at hand, and axum keeps some 300 beside it.
+    #[tokio::test]
+    async fn a_call_is_small_enough_for_a_fast_allocation() {
+        let config = UpstreamConfig {
+            data_url: Url::parse("http://127.0.0.1/data").unwrap(),
+            api_key: "key".into(),
+            pool_size: NonZeroUsize::MIN,
+        };
+        let catalog = Catalog::new(&config, 1).unwrap();
+        let size = size_of_val(&catalog.fetch());
+        assert!(size < 720, "{size} bytes");
+    }
+}
