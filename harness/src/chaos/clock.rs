@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use super::inject::{CLOSE, Injected};
+use super::stage::Stage;
+use crate::port::lasting_port;
 use crate::raw::Connection;
 
 /// Where distributions put it: in a folder of its own, below the one of the machine's libraries.
@@ -20,6 +23,13 @@ const LIBRARY: [&str; 2] = [
 
 /// Time for the contender to answer when it is asked for the time.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a contender's clock is ahead of the right time, one after the other, in seconds.
+const JUMPS_SECS: [i64; 4] = [3600, -3600, 86_400, 0];
+
+/// Time for a contender's answers to show that its clock has jumped: some write their `Date` anew
+/// once a second.
+const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The clock of contenders that are started with its environment.
 pub(super) struct Clock {
@@ -41,7 +51,7 @@ impl Clock {
     ///
     /// # Errors
     /// libfaketime is not installed, or there is no room for a file.
-    pub(super) fn new() -> Result<Self> {
+    fn new() -> Result<Self> {
         let clock = Self {
             library: library().context("libfaketime is not installed")?,
             folder: TempDir::new().context("making a folder for the clock")?,
@@ -51,7 +61,7 @@ impl Clock {
     }
 
     /// The variables that make a process follow it.
-    pub(super) fn environment(&self) -> [(String, String); 4] {
+    fn environment(&self) -> [(String, String); 4] {
         [
             ("LD_PRELOAD", self.library.to_string_lossy().into_owned()),
             (
@@ -69,7 +79,7 @@ impl Clock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn jump_to(&self, ahead_secs: i64) -> Result<()> {
+    fn jump_to(&self, ahead_secs: i64) -> Result<()> {
         // In one go: whoever reads it finds a whole number.
         let next = self.folder.path().join("next");
         fs::write(&next, format!("{ahead_secs:+}"))
@@ -82,12 +92,46 @@ impl Clock {
     }
 }
 
+/// Has the clock jump of a second contender, which is started for it and takes over meanwhile.
+///
+/// # Errors
+/// The process was asked to end, or the second contender does not start.
+pub(super) fn jump(stage: &mut Stage<'_>) -> Result<Injected> {
+    let process = stage.scene.contender.as_ref().context("no process")?;
+    let clock = Clock::new()?;
+    let mut contender = process.contender.clone();
+    contender.environment.extend(clock.environment());
+    let (surroundings, first) = (process.surroundings, stage.scene.load.address());
+    let second = contender.start_on(lasting_port()?, false, surroundings, stage.scene.interrupt)?;
+    let [ahead, ..] = JUMPS_SECS;
+    clock.jump_to(ahead)?;
+    let is_shown = stage.wait(SHOWN_WITHIN, |_| {
+        let shown = ahead_secs(second.address)?;
+        Ok(shown.is_some_and(|shown| shown > ahead as f64 / 2.0))
+    })?;
+    if !is_shown {
+        return Ok(Injected::Cannot(
+            "its answers do not show another time: its program is static, or does not ask the C library",
+        ));
+    }
+    clock.jump_to(0)?;
+    stage.scene.load.leave_for(second.address);
+    for secs in JUMPS_SECS {
+        clock.jump_to(secs)?;
+        stage.pause(stage.scene.duration / JUMPS_SECS.len() as u32)?;
+    }
+    stage.scene.load.leave_for(first);
+    // Its end is no part of the fault: nothing is asked of it any more.
+    stage.pause(CLOSE)?;
+    Ok(Injected::Ended(Vec::new()))
+}
+
 /// How many seconds the time in the contender's answers (`Date`) is ahead of ours; none if it says
 /// none.
 ///
 /// # Errors
 /// It does not answer.
-pub(super) fn ahead_secs(address: SocketAddr) -> Result<Option<f64>> {
+fn ahead_secs(address: SocketAddr) -> Result<Option<f64>> {
     let request = format!("GET /info HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let answer = Connection::open_within(address, PATIENCE)?.ask(request)?;
     let date = answer

@@ -7,7 +7,7 @@ use procfs::process::LimitValue;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use schema::fault::Fault as UpstreamFault;
 
-use super::clock::{Clock, ahead_secs};
+use super::clock;
 use super::crowd::Present;
 use super::fault::Kind;
 use super::proxy::Mode;
@@ -27,20 +27,13 @@ const TERM_TIMEOUT: Duration = Duration::from_secs(20);
 const BREAK: Duration = Duration::from_millis(50);
 
 /// Time for the load's own kept connections to be gone.
-const CLOSE: Duration = Duration::from_millis(300);
+pub(super) const CLOSE: Duration = Duration::from_millis(300);
 
 /// Descriptors that a contender may open more than it has.
 const FEW: u64 = 4;
 
 /// A stopped process stays so for no longer: its clients do not wait for ever.
 const STOPPED_MAX: Duration = Duration::from_secs(8);
-
-/// What a contender's clock is ahead of the right time, one after the other, in seconds.
-const JUMPS_SECS: [i64; 4] = [3600, -3600, 86_400, 0];
-
-/// Time for a contender's answers to show that its clock has jumped: some write their `Date` anew
-/// once a second.
-const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
 /// What came of bringing a fault about.
 pub(super) enum Injected {
@@ -106,7 +99,7 @@ pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Injected> {
         Kind::Descriptors => notes = descriptors(stage)?,
         Kind::Terminated => notes = terminated(stage)?,
         Kind::Rolling => notes = rolling(stage)?,
-        Kind::Clock => return clock(stage),
+        Kind::Clock => return clock::jump(stage),
         Kind::Killed => {
             let process = stage.scene.contender.as_mut().context("no process")?;
             process.signal(Signal::KILL)?;
@@ -186,37 +179,6 @@ fn terminated(stage: &mut Stage<'_>) -> Result<Vec<String>> {
     let note = wait_for_the_end(stage)?;
     start_again(stage)?;
     Ok(vec![note])
-}
-
-/// What jumps is the clock of a second one, which is started for it.
-fn clock(stage: &mut Stage<'_>) -> Result<Injected> {
-    let process = stage.scene.contender.as_ref().context("no process")?;
-    let clock = Clock::new()?;
-    let mut contender = process.contender.clone();
-    contender.environment.extend(clock.environment());
-    let (surroundings, first) = (process.surroundings, stage.scene.load.address());
-    let second = contender.start_on(lasting_port()?, false, surroundings, stage.scene.interrupt)?;
-    let [ahead, ..] = JUMPS_SECS;
-    clock.jump_to(ahead)?;
-    let is_shown = stage.wait(SHOWN_WITHIN, |_| {
-        let shown = ahead_secs(second.address)?;
-        Ok(shown.is_some_and(|shown| shown > ahead as f64 / 2.0))
-    })?;
-    if !is_shown {
-        return Ok(Injected::Cannot(
-            "its answers do not show another time: its program is static, or does not ask the C library",
-        ));
-    }
-    clock.jump_to(0)?;
-    stage.scene.load.leave_for(second.address);
-    for secs in JUMPS_SECS {
-        clock.jump_to(secs)?;
-        stage.pause(stage.scene.duration / JUMPS_SECS.len() as u32)?;
-    }
-    stage.scene.load.leave_for(first);
-    // Its end is no part of the fault: nothing is asked of it any more.
-    stage.pause(CLOSE)?;
-    Ok(Injected::Ended(Vec::new()))
 }
 
 /// Twice: the second takes over and the first is started again, then the first takes over.
