@@ -32,7 +32,7 @@ const JUMPS_SECS: [i64; 4] = [3600, -3600, 86_400, 0];
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The clock of contenders that are started with its environment.
-pub(super) struct Clock {
+struct Clock {
     library: PathBuf,
     folder: TempDir,
 }
