@@ -254,27 +254,16 @@ fn compose_reads_the_files_of_schema_and_repeats_none_of_their_facts() {
 }
 
 #[test]
-fn what_is_laid_over_compose_changes_only_its_reason_and_publishes_nothing() {
-    let document = read("docs/CONTAINERS.md");
-    let mut laid_over = 0;
-    for entry in fs::read_dir(root().join("deploy/compose")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "yml") {
-            continue;
-        }
-        laid_over += 1;
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+fn compose_overlays_publish_no_port_and_mount_no_docker_socket() {
+    let folder = root().join("deploy/compose");
+    let overlays = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    for path in overlays.filter(|path| path.extension().is_some_and(|ext| ext == "yml")) {
         let text = fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("ports:"), "{name}");
-        assert!(!text.contains("docker.sock"), "{name}");
-        let command = format!("-f deploy/compose/{name} ");
-        assert!(text.contains(&command), "{name} says its command");
-        assert!(
-            document.contains(&format!("](../deploy/compose/{name})")),
-            "{name}"
-        );
+        assert!(!text.contains("ports:"), "{}", path.display());
+        assert!(!text.contains("docker.sock"), "{}", path.display());
     }
-    assert_eq!(laid_over, 3);
 }
 
 /// The crates named in the given section of a manifest.
@@ -326,33 +315,6 @@ fn the_crates_depend_on_each_other_as_the_architecture_says() {
             "schema knows {framework}"
         );
     }
-}
-
-#[test]
-fn no_service_is_built_with_the_harness_or_its_sqlite() {
-    for manifest in [
-        "Cargo.toml",
-        "serve/Cargo.toml",
-        "upstream/Cargo.toml",
-        "target-axum/Cargo.toml",
-    ] {
-        assert!(!read(manifest).contains("sqlite"), "{manifest}");
-    }
-    assert!(read("harness/Cargo.toml").contains("sqlite"));
-    let mut builds = 0;
-    for file in ["Makefile", "Dockerfile"] {
-        let file = read(file);
-        let builds_target =
-            |line: &&str| line.contains("cargo build") && line.contains("target-axum");
-        for line in file.lines().filter(builds_target) {
-            assert!(
-                !line.contains("harness") && !line.contains("workspace"),
-                "{line}"
-            );
-            builds += 1;
-        }
-    }
-    assert!(builds >= 2, "{builds}");
 }
 
 #[test]
@@ -423,63 +385,18 @@ fn no_service_asks_what_time_it_is_but_for_its_tokens() {
 }
 
 #[test]
-fn the_documents_link_and_name_what_is_there() {
-    for document in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/CONTRACT.md",
-        "docs/ARCHITECTURE.md",
-        "docs/ADDING-A-CONTENDER.md",
-        "docs/CONTAINERS.md",
-        "docs/PERFORMANCE.md",
-        "docs/RELIABILITY.md",
-        "SECURITY.md",
-    ] {
-        let text = read(document);
-        let folder = root().join(document).parent().unwrap().to_owned();
+fn relative_links_of_documents_lead_to_files() {
+    let documents = files().into_iter().filter(|file| {
+        let is_report = file.starts_with(root().join("reports"));
+        !is_report && file.extension().is_some_and(|extension| extension == "md")
+    });
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        let folder = document.parent().unwrap();
         for link in text.split("](").skip(1) {
             let link = link.split([')', '#']).next().unwrap();
-            if !link.is_empty() && !link.starts_with("http") {
-                assert!(folder.join(link).exists(), "{document} links {link}");
-            }
+            let exists = link.is_empty() || link.starts_with("http") || folder.join(link).exists();
+            assert!(exists, "{}: {link}", document.display());
         }
-        for word in text.split(|c: char| c.is_whitespace() || "`,;()".contains(c)) {
-            let is_path = word.contains('/')
-                && !word.contains("//")
-                && (word.ends_with(".rs") || word.ends_with(".sql"));
-            assert!(
-                !is_path || root().join(word).exists() || folder.join(word).exists(),
-                "{document} names {word}"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_readme_is_short_and_names_the_goals_and_ports_there_are() {
-    let readme = read("README.md");
-    assert!(readme.lines().count() < 200);
-    let makefile = read("Makefile");
-    let mut goals = 0;
-    for goal in readme.split("make ").skip(1) {
-        let goal: String = goal.chars().take_while(char::is_ascii_lowercase).collect();
-        if !goal.is_empty() {
-            assert!(makefile.contains(&format!("\n{goal}:")), "make {goal}");
-            goals += 1;
-        }
-    }
-    assert!(goals >= 3);
-    for (_, port) in [env::TARGET_PORT, env::UPSTREAM_PORT] {
-        assert!(readme.contains(&format!("127.0.0.1:{port}")), "{port}");
-    }
-}
-
-#[test]
-fn the_makefile_s_recipes_are_a_line_or_two() {
-    let makefile = read("Makefile");
-    let mut lines = 0;
-    for line in makefile.lines() {
-        lines = if line.starts_with('\t') { lines + 1 } else { 0 };
-        assert!(lines <= 2, "{line}");
     }
 }

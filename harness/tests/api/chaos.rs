@@ -2,7 +2,6 @@
 //! interrupt leaves nothing behind.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use glob::glob;
@@ -345,62 +344,4 @@ fn soak(field: &Field, contender: &str) -> Value {
         ["memory, MiB", "descriptors", "threads", "p50, ms"]
     );
     soak
-}
-
-#[test]
-fn the_page_on_reliability_names_faults_and_tests_that_there_are() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let page = fs::read_to_string(root.join("docs/RELIABILITY.md")).unwrap();
-    let list = Field::of(&[]).chaos(&["--list"]).out;
-    let faults: Vec<_> = list
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    let rows = page
-        .lines()
-        .filter(|line| line.starts_with("| ") && line.contains('`'));
-    let mut named = 0;
-    for row in rows {
-        let shown_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
-        let words: Vec<_> = shown_by.split('`').skip(1).step_by(2).collect();
-        assert!(!words.is_empty(), "nothing shows {row}");
-        for word in words {
-            if word.starts_with("make ") {
-                let goal = word.replace("make ", "\n") + ":";
-                assert!(
-                    fs::read_to_string(root.join("Makefile"))
-                        .unwrap()
-                        .contains(&goal),
-                    "{word}"
-                );
-            } else if let Some(slugs) = word.strip_prefix("--faults ") {
-                for slug in slugs.split(',') {
-                    assert!(faults.contains(&slug), "there is no fault {slug}");
-                }
-            } else if let Some(arguments) = word.strip_prefix("harness bench ") {
-                let outline = Command::new(env!("CARGO_BIN_EXE_harness"))
-                    .args(["bench", "--dry-run"])
-                    .args(arguments.split(' '))
-                    .current_dir(root)
-                    .output();
-                assert!(outline.unwrap().status.success(), "{word}");
-            } else {
-                let (file, test) = word.split_once(": ").unwrap();
-                let text = fs::read_to_string(root.join(file)).unwrap();
-                assert!(
-                    text.contains(&format!("fn {test}(")),
-                    "{file} has no {test}"
-                );
-            }
-            named += 1;
-        }
-    }
-    assert!(named > 30, "{named}");
-    for fault in faults
-        .iter()
-        .filter(|fault| **fault != "none" && !fault.contains("delay"))
-    {
-        assert!(page.contains(fault), "{fault} is not on the page");
-    }
 }

@@ -18,7 +18,6 @@ mod prepare;
 mod refusal;
 mod report;
 mod stand_in;
-mod standing;
 mod suite;
 mod survival;
 mod temporary;

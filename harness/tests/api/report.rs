@@ -305,25 +305,3 @@ fn a_run_of_the_public_harness_is_imported_reported_and_compared() {
         text(&resumed.stderr)
     );
 }
-
-#[test]
-fn results_of_the_first_form_are_still_read() {
-    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../reports/2026-11-24-vm");
-    let results = harness::bench::results::read(Path::new(committed)).unwrap();
-    assert_eq!(results.run.schema, 1);
-    assert!(
-        results
-            .attempts
-            .iter()
-            .all(|attempt| attempt.truth.steal.is_some())
-    );
-    let generators = results
-        .attempts
-        .iter()
-        .map(|attempt| attempt.truth.generator);
-    assert!(
-        generators
-            .into_iter()
-            .all(|usage| usage.rss_peak_bytes.is_none())
-    );
-}

@@ -1,23 +1,12 @@
 //! The private server of a test.
 
-use std::env;
-use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
 use harness::postgres::TemporaryPostgres;
 use schema::env::{DB_NAME, DB_PASSWORD, DB_USER, bench_value};
 use schema::{Profile, fixtures, sql};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
-
-use crate::suite::wait_until;
-
-/// Set for the process that a test kills.
-const VICTIM: &str = "TEMPORARY_POSTGRES_VICTIM";
 
 async fn connect(postgres: &TemporaryPostgres) -> sqlx::Result<PgConnection> {
     PgConnectOptions::new_without_pgpass()
@@ -70,37 +59,4 @@ fn a_temporary_server_is_seeded_stops_starts_again_and_leaves_nothing() {
     drop(postgres);
     assert!(!folder.exists());
     assert!(TcpStream::connect(address).is_err());
-}
-
-#[test]
-fn a_temporary_server_does_not_outlive_a_killed_test() {
-    let this = "temporary::is_killed_by_another_test";
-    let mut victim = Command::new(env::current_exe().unwrap())
-        .args(["--exact", this, "--nocapture"])
-        .env(VICTIM, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
-    let said = lines.map_while(Result::ok).find_map(|line| {
-        let (folder, address) = line.split_once(" on ")?;
-        Some((folder.to_owned(), address.to_owned()))
-    });
-    let (folder, address) = said.unwrap();
-    assert!(TcpStream::connect(&address).is_ok());
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    wait_until("the folder is gone", || !Path::new(&folder).exists());
-    assert!(TcpStream::connect(&address).is_err());
-}
-
-/// The victim of the test above, else nothing.
-#[test]
-fn is_killed_by_another_test() {
-    if env::var_os(VICTIM).is_none() {
-        return;
-    }
-    let postgres = TemporaryPostgres::start().unwrap();
-    println!("{} on {}", postgres.folder().display(), postgres.address());
-    sleep(Duration::from_secs(60));
 }

@@ -3,8 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::iter;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +17,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use schema::limits;
 use serve::{Background, ServeError, Server, Worker};
-use socket2::{Domain, SockAddr, Socket, Type};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: server\r\n\r\n";
 
@@ -88,46 +86,6 @@ fn connections_are_dealt_to_the_workers_in_turn() {
             *worker,
             "a connection stays where it is"
         );
-    }
-}
-
-/// Least and most connections that one of so many listeners of `SO_REUSEPORT` gets.
-fn shares_of_listeners(listeners: usize, connections: usize) -> (usize, usize) {
-    let mut address = SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let mut listening = Vec::new();
-    for _ in 0..listeners {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_reuse_port(true).unwrap();
-        socket.bind(&address).unwrap();
-        socket.listen(1024).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        address = socket.local_addr().unwrap();
-        listening.push(socket);
-    }
-    let to = address.as_socket().unwrap();
-    let clients = (0..connections).map(|_| TcpStream::connect(to).unwrap());
-    let _clients: Vec<_> = clients.collect();
-    let taken = |socket: &Socket| iter::from_fn(|| socket.accept().ok()).count();
-    let shares: Vec<_> = listening.iter().map(taken).collect();
-    assert_eq!(shares.iter().sum::<usize>(), connections);
-    let ends = (shares.iter().min(), shares.iter().max());
-    (*ends.0.unwrap(), *ends.1.unwrap())
-}
-
-/// Medians of several trials, as `docs/PERFORMANCE.md` has them: `--nocapture` prints its table.
-#[test]
-fn the_kernel_deals_connections_less_evenly_than_in_turn() {
-    for listeners in [2, 4, 64] {
-        print!("| {listeners} |");
-        for connections in [10, 100, 1000] {
-            let trials = (0..21).map(|_| shares_of_listeners(listeners, connections));
-            let (mut least, mut most): (Vec<_>, Vec<_>) = trials.unzip();
-            least.sort_unstable();
-            most.sort_unstable();
-            print!(" {} to {} |", least[10], most[10]);
-            assert!(most[10] - least[10] > usize::from(connections > listeners));
-        }
-        println!();
     }
 }
 
