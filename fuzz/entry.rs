@@ -1,7 +1,6 @@
 //! What each fuzz target does with its bytes. The stable test `harness/tests/corpus.rs` does the
 //! same with every file of the corpus, so that what was found once is looked for in every run.
 
-use std::fs;
 use std::path::Path;
 
 use base64::Engine;
@@ -23,7 +22,6 @@ pub(crate) const ALL: [Target; 7] = [
     ("environment", environment),
     ("contenders", contenders),
     ("results", results),
-    ("import", import),
 ];
 
 /// The bytes as an `Authorization` header, as a token, and as the claims of a token that is signed.
@@ -101,15 +99,5 @@ pub(crate) fn contenders(data: &[u8]) {
 pub(crate) fn results(data: &[u8]) {
     if let Ok(results) = harness::bench::results::parse(data) {
         assert!(results.whole_bytes <= data.len() as u64);
-    }
-}
-
-/// A database or a report of the public harness.
-pub(crate) fn import(data: &[u8]) {
-    let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let file = folder.path().join("bench.db");
-    fs::write(&file, data).expect("there is room for temporary files");
-    if let Ok(lines) = harness::bench::import::read(&file, None, Vec::new()) {
-        assert!(lines.len() > 1, "a run and its attempts");
     }
 }

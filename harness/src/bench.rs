@@ -5,7 +5,6 @@ pub mod cell;
 pub(crate) mod claim;
 pub mod compare;
 pub mod engine;
-pub mod import;
 pub mod input;
 pub(crate) mod log;
 pub(crate) mod party;

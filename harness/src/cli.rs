@@ -5,7 +5,6 @@ mod chaos;
 mod check;
 mod choice;
 mod compare;
-mod import;
 mod k6;
 mod kit;
 mod prepare;
@@ -26,7 +25,7 @@ use signal_hook::consts::SIGXFSZ;
 use crate::guide::{Guide, all_is_printed, print};
 use crate::interrupt::Interrupt;
 use crate::postgres::obtain;
-use crate::{doctor, down, token, up};
+use crate::{down, token, up};
 
 /// Exit code when a check failed: not everything runs.
 const EXIT_FAILED: u8 = 1;
@@ -88,8 +87,6 @@ enum Command {
     Soak(soak::SoakOptions),
     /// Write the reports of a run again, from its results.jsonl
     Report(report::ReportOptions),
-    /// Read a run of the public harness, and report it as one of ours
-    Import(import::ImportOptions),
     /// Show what has changed from one run to another, and what of it is real
     Compare(compare::CompareOptions),
     /// Write the scripts of `--engine k6` with their inputs and users, for a load from elsewhere
@@ -108,13 +105,6 @@ enum Command {
     Contract {
         /// One of them only
         part: Option<Part>,
-    },
-    /// Say what this machine has and lacks for each way of use, one line each with what to do
-    ///
-    /// Exit code 0 if the suite can start natively or in containers, 1 if not.
-    Doctor {
-        #[command(flatten)]
-        ports: Ports,
     },
     /// Print a token, signed with JWT_SECRET or else with the bench secret
     Token(TokenOptions),
@@ -217,7 +207,6 @@ fn run_command() -> ExitCode {
             other => other.map(drop),
         },
         Command::Report(options) => report::report(&options),
-        Command::Import(options) => import::import(options),
         Command::Compare(options) => compare::compare(&options),
         Command::K6(options) => k6::write(&options),
         Command::Score(options) => match score::score(&options) {
@@ -227,14 +216,6 @@ fn run_command() -> ExitCode {
         Command::Kit(options) => kit::kit(&options),
         Command::Contract { part } => {
             print_contract(part);
-            Ok(())
-        }
-        Command::Doctor { ports } => {
-            let findings = doctor::look([ports.target_port, ports.upstream_port]);
-            print(&findings);
-            if !findings.can_start() {
-                return EXIT_FAILED.into();
-            }
             Ok(())
         }
         Command::Token(options) => print_token(options),

@@ -11,7 +11,6 @@ mod columns;
 mod contender;
 mod cpus;
 mod daemon;
-mod doctor;
 mod down;
 mod guide;
 mod interrupt;

@@ -4,7 +4,6 @@ pub mod k6;
 pub mod own;
 pub mod scripted;
 mod tool;
-pub mod wrk;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -18,7 +18,6 @@ use crate::bench::claim::Claim;
 use crate::bench::engine::Engine;
 use crate::bench::engine::k6::K6;
 use crate::bench::engine::own::Own;
-use crate::bench::engine::wrk::Wrk;
 use crate::bench::log::Log;
 use crate::bench::platform;
 use crate::bench::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
@@ -132,8 +131,6 @@ enum EngineName {
     Own,
     /// Grafana k6: closed and open loops, core checks.
     K6,
-    /// wrk: closed loops, statuses only.
-    Wrk,
 }
 
 impl EngineName {
@@ -141,7 +138,6 @@ impl EngineName {
         match self {
             Self::Own => Box::new(Own),
             Self::K6 => Box::new(K6),
-            Self::Wrk => Box::new(Wrk),
         }
     }
 }

@@ -8,7 +8,6 @@ mod chaos;
 mod check;
 mod contract;
 mod crash;
-mod doctor;
 mod engine;
 mod field;
 mod hollow;
