@@ -91,13 +91,13 @@ pub(crate) fn environment(data: &[u8]) {
 /// A `contenders.toml`.
 pub(crate) fn contenders(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
-        let _ = harness::contenders_of(text, Path::new("/"));
+        let _ = testbed::contender::contenders_of(text, Path::new("/"));
     }
 }
 
 /// A `results.jsonl`.
 pub(crate) fn results(data: &[u8]) {
-    if let Ok(results) = harness::bench::results::parse(data) {
+    if let Ok(results) = load::results::parse(data) {
         assert!(results.whole_bytes <= data.len() as u64);
     }
 }

@@ -1,10 +1,10 @@
 //! What each path answers: the status and the shape of the contract, and what it says where a far
 //! side is not there.
 
-use harness::postgres::TemporaryPostgres;
-use harness::raw::Answer;
 use schema::{ErrorCode, Info, Movie, Product, Profile, fixtures};
 use serde::Deserialize;
+use testbed::postgres::TemporaryPostgres;
+use testbed::raw::Answer;
 use uuid::Uuid;
 
 use crate::suite::{Limit, post_movie};

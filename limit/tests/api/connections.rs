@@ -106,7 +106,7 @@ fn clients_that_go_away_cost_no_link() {
         ("UPSTREAM_POOL_SIZE", "2"),
         ("DB_POOL_SIZE", "2"),
     ];
-    let postgres = harness::postgres::TemporaryPostgres::start().unwrap();
+    let postgres = testbed::postgres::TemporaryPostgres::start().unwrap();
     let limit = Limit::with(postgres.port(), &variables);
     for path in ["/catalog", "/users/me"] {
         let mut gone: Vec<_> = (0..10).map(|_| limit.connect()).collect();

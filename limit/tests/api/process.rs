@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use harness::child::refusal;
 use rustix::process::Signal;
 use schema::env::{self, Service};
+use testbed::child::refusal;
 
 use crate::suite::{self, Limit};
 

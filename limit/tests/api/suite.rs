@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-use harness::child::Service;
-use harness::postgres::TemporaryPostgres;
-use harness::raw::{Answer, Connection};
 use schema::env;
 use serve::{Background, Server};
+use testbed::child::Service;
+use testbed::postgres::TemporaryPostgres;
+use testbed::raw::{Answer, Connection};
 
 /// The Postgres of every test that does not stop it.
 static POSTGRES: LazyLock<Mutex<TemporaryPostgres>> =

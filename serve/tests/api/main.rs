@@ -11,12 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use harness::raw::Connection;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use schema::limits;
 use serve::{Background, ServeError, Server, Worker};
+use testbed::raw::Connection;
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: server\r\n\r\n";
 

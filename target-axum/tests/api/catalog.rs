@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::child::Service;
-use harness::raw::Connection;
 use schema::limits::{UPSTREAM_CALL_TIMEOUT, UPSTREAM_CONNECT_TIMEOUT};
 use schema::{ErrorCode, fixtures};
 use socket2::{Domain, Socket, Type};
+use testbed::child::Service;
+use testbed::raw::Connection;
 
 use crate::suite::{Target, assert_error, free_port, request, start_upstream};
 
@@ -27,7 +27,7 @@ fn answers_the_upstream_s_product_under_both_paths() {
 }
 
 /// The answer of a target whose upstream shows a fault, and how long it took.
-fn with_fault(fault: &str) -> (harness::raw::Answer, Duration) {
+fn with_fault(fault: &str) -> (testbed::raw::Answer, Duration) {
     let upstream = start_upstream(0);
     let url = format!("http://{}/faults/{fault}", upstream.address());
     let target = Target::with(&[("UPSTREAM_URL", &url)]);

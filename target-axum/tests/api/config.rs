@@ -3,8 +3,8 @@
 use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 
-use harness::child::refusal;
 use schema::env::{self, Service};
+use testbed::child::refusal;
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_target-axum"));

@@ -4,10 +4,10 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::child::Service;
-use harness::raw::Connection;
 use rustix::process::Signal;
 use schema::{env, fixtures};
+use testbed::child::Service;
+use testbed::raw::Connection;
 
 use crate::suite::{authorization, postgres_port, request, start_upstream};
 

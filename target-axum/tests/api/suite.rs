@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::{LazyLock, Mutex};
 
-use harness::postgres::TemporaryPostgres;
-use harness::raw::{Answer, Connection};
-use harness::token;
 use schema::{Claims, ErrorBody, ErrorCode, env, fixtures};
 use serde_json::{Value, json};
 use serve::{Background, Server, Worker};
 use target_axum::{AppState, Config};
+use testbed::postgres::TemporaryPostgres;
+use testbed::raw::{Answer, Connection};
+use testbed::token;
 
 /// The Postgres of every test that does not stop or change it.
 static POSTGRES: LazyLock<Mutex<TemporaryPostgres>> =

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use harness::postgres::TemporaryPostgres;
-use harness::raw::Connection;
 use schema::limits::{DB_ACQUIRE_TIMEOUT, DB_STATEMENT_TIMEOUT};
 use schema::{ErrorCode, fixtures};
+use testbed::postgres::TemporaryPostgres;
+use testbed::raw::Connection;
 
 use crate::database::Session;
 use crate::suite::{Target, assert_error, authorization, claims_of, free_port, request};

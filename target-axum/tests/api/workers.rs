@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use harness::postgres::TemporaryPostgres;
-use harness::raw::Connection;
 use schema::fixtures;
+use testbed::postgres::TemporaryPostgres;
+use testbed::raw::Connection;
 
 use crate::database::Session;
 use crate::suite::{Target, authorization, request, start_upstream};

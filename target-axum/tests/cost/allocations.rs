@@ -6,12 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use harness::bench::scenario::Scenario;
-use harness::postgres::TemporaryPostgres;
+use load::scenario::Scenario;
 use schema::env;
 use serve::{Background, Server, Worker};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use target_axum::{AppState, Config};
+use testbed::postgres::TemporaryPostgres;
 
 use crate::exchange::{CLIENTS, Client, environment, start_upstream};
 use crate::table::{Column, hold};

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use harness::bench::input::fixture;
-use harness::bench::scenario::Scenario;
+use load::input::fixture;
+use load::scenario::Scenario;
 use schema::{env, fixtures};
 
 /// The profiles.

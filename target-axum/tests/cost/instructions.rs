@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::bench::scenario::Scenario;
-use harness::child::Service;
-use harness::postgres::TemporaryPostgres;
+use load::scenario::Scenario;
 use rustix::process::Signal;
+use testbed::child::Service;
+use testbed::postgres::TemporaryPostgres;
 
 use crate::exchange::{CLIENTS, Client, environment, start_relay, start_upstream};
 use crate::table::{Column, hold};

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use harness::bench::scenario::Scenario;
+use load::scenario::Scenario;
 
 use crate::exchange::CLIENTS;
 

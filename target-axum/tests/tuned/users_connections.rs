@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use harness::postgres::TemporaryPostgres;
 use schema::limits::DB_ACQUIRE_TIMEOUT;
 use schema::{ErrorCode, fixtures};
+use testbed::postgres::TemporaryPostgres;
 
 use crate::database::Session;
 use crate::scripted::Scripted;

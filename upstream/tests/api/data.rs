@@ -1,7 +1,7 @@
 //! `GET /data`, `GET /health`, and what is neither.
 
-use harness::raw::Connection;
 use schema::{ErrorCode, fixtures};
+use testbed::raw::Connection;
 
 use crate::{Upstream, bearer, request};
 

@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::child::Service;
-use harness::raw::Connection;
 use rustix::process::Signal;
 use schema::fixtures;
+use testbed::child::Service;
+use testbed::raw::Connection;
 
 use crate::{bearer, request};
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use harness::raw::Connection;
 use schema::fault::Fault;
 use schema::limits::UPSTREAM_BODY_MAX_BYTES;
 use schema::{ErrorCode, Product, fixtures, json};
+use testbed::raw::Connection;
 
 use crate::{Upstream, bearer, request};
 

@@ -9,9 +9,9 @@ mod faults;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
-use harness::raw::{Answer, Connection};
 use schema::env;
 use serve::{Background, Server};
+use testbed::raw::{Answer, Connection};
 use upstream::Config;
 
 /// An upstream in this process, with the bench key.

@@ -1,0 +1,489 @@
+//! `harness bench`: what is measured, with what, and where the results go.
+
+mod board;
+mod outline;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, ensure};
+use clap::{Args, Parser};
+
+use self::board::Board;
+use self::outline::outline;
+use super::choice::Choice;
+use super::report::{ReportOptions, report};
+use load::claim::Claim;
+use load::engine::Engine;
+use load::engine::k6::K6;
+use load::engine::own::Own;
+use load::log::Log;
+use load::platform;
+use load::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
+use load::report::scale;
+use load::run::{Bench, now};
+use load::scenario::Scenario;
+use load::schedule::Schedule;
+use testbed::contender::{Contender, read};
+use testbed::cpus::Cpus;
+use testbed::interrupt::Interrupt;
+use testbed::postgres::obtain;
+use testbed::terminal::print;
+
+/// Where reports go if no folder is named.
+pub(super) const REPORTS: &str = "reports";
+
+/// With `--quick`: enough to see that all works and who is about where.
+const QUICK_DURATION: Duration = Duration::from_secs(2);
+
+/// With `--quick`.
+const QUICK_WARMUP: Duration = Duration::from_millis(500);
+
+/// Options of `harness bench`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct BenchOptions {
+    /// Contenders are all there are if none is named
+    #[command(flatten)]
+    choice: Choice,
+    /// Scenarios to measure
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Scenario::ALL)]
+    scenarios: Vec<Scenario>,
+    /// How often each contender is started and measured; 0 for open loops at fixed rates only
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Measured time of each attempt
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    duration: Duration,
+    /// Load before the measured time
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "2s")]
+    warmup: Duration,
+    /// Connections of the load; several, such as 1,100,10000, are as many runs, and a report on
+    /// how it scales
+    #[arg(long, value_name = "NUMBERS", default_value = "100", value_delimiter = ',', value_parser = positive)]
+    connections: Vec<usize>,
+    /// Workers of each contender; several likewise
+    #[arg(long, value_name = "NUMBERS", default_value = "1", value_delimiter = ',', value_parser = positive)]
+    workers: Vec<usize>,
+    /// Processors of the contender, and of everything else, such as 0/1 or 0-1/2-7 [default: the
+    /// first and the others]
+    #[arg(long, value_name = "CONTENDER/OTHERS")]
+    cpus: Option<Split>,
+    /// What makes the load
+    #[arg(long, default_value = "own")]
+    engine: EngineName,
+    /// Open loops after the rounds: requests per second, per cent of the slowest server-bound
+    /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
+    #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
+    rate: Vec<Rate>,
+    /// How often each open loop is measured
+    #[arg(long, requires = "rate", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    open_rounds: u32,
+    /// Clients beside the load that send the head of a request a byte at a time; several likewise
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        default_value = "0",
+        value_delimiter = ','
+    )]
+    slow_clients: Vec<usize>,
+    /// Time that the upstream holds back every call
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    upstream_delay: Duration,
+    /// Folder for the results [default: reports/<date>-<host>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in this folder, as it was asked for
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    resume: Option<PathBuf>,
+    /// Short attempts: 2 s after half a second
+    #[arg(long, conflicts_with_all = ["duration", "warmup"])]
+    quick: bool,
+    /// Print what would be measured, and how long it takes
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+    /// Start contenders in containers: all, or these
+    #[arg(long, value_name = "NAMES", num_args = 0..=1, require_equals = true,
+          default_missing_value = "", value_delimiter = ',')]
+    containers: Option<Vec<String>>,
+}
+
+/// The command line that is written down with a run, and read again when it is resumed.
+#[derive(Debug, Parser)]
+#[command(name = "harness")]
+struct Recorded {
+    #[command(subcommand)]
+    command: RecordedCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RecordedCommand {
+    Bench(Box<BenchOptions>),
+}
+
+/// Engines by their names.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum EngineName {
+    /// The harness's own: closed and open loops, every answer checked.
+    Own,
+    /// Grafana k6: closed and open loops, core checks.
+    K6,
+}
+
+impl EngineName {
+    fn engine(self) -> Box<dyn Engine> {
+        match self {
+            Self::Own => Box::new(Own),
+            Self::K6 => Box::new(K6),
+        }
+    }
+}
+
+/// Processors of the contender, and of everything else.
+#[derive(Clone, Debug)]
+struct Split {
+    contender: Cpus,
+    others: Cpus,
+}
+
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('/');
+        let (contender, others) = parts.with_context(|| format!("{text} has no /"))?;
+        Ok(Self {
+            contender: contender.parse()?,
+            others: others.parse()?,
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    let duration = humantime::parse_duration(text)?;
+    ensure!(!duration.is_zero(), "nothing can be measured in no time");
+    Ok(duration)
+}
+
+fn positive(text: &str) -> Result<usize> {
+    let number = text.parse()?;
+    ensure!(number > 0, "must be at least 1");
+    Ok(number)
+}
+
+fn rate(text: &str) -> Result<Rate> {
+    let number = |text: &str| -> Result<f64> {
+        let number: f64 = text
+            .parse()
+            .with_context(|| format!("{text:?} is no rate"))?;
+        ensure!(number.is_finite() && number > 0.0, "a rate is above 0");
+        Ok(number)
+    };
+    Ok(match text.strip_suffix('%') {
+        _ if text == "sweep" => Rate::Sweep,
+        Some(percent) => Rate::PercentOfSlowest(number(percent)?),
+        None => Rate::Fixed(number(text)?),
+    })
+}
+
+/// Runs the command; false if a contender failed its check or could not be measured.
+pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
+    if let Some(folder) = &options.resume {
+        let mut logs = resumed(folder)?;
+        let recorded = Recorded::try_parse_from(&logs[0].run().command)
+            .context("reading the recorded command line")?;
+        let RecordedCommand::Bench(options) = recorded.command;
+        let contenders = options.chosen()?;
+        let split = options.split()?;
+        let _claim = Claim::of([&split.contender, &split.others], &logs[0].run().command)?;
+        for log in &mut logs {
+            log.append(Line::Resumed { at: now() })?;
+        }
+        return options.measure(folder, &contenders, &mut logs);
+    }
+    let is_fixed = |rate: &Rate| matches!(rate, Rate::Fixed(_));
+    ensure!(
+        options.rounds > 0 || options.rate.iter().any(is_fixed),
+        "nothing would be measured: --rounds 0 needs a --rate in requests per second"
+    );
+    let contenders = options.chosen()?;
+    let split = options.split()?;
+    let plans = options.plans(&contenders, &split);
+    must_fit(&plans)?;
+    if options.dry_run {
+        print(outline(&plans));
+        return Ok(true);
+    }
+    let engine = options.engine.engine();
+    let versions = platform::versions(
+        engine.name(),
+        &engine.version()?,
+        &obtain::shared_server(&Interrupt::never())?.version,
+    );
+    let _claim = Claim::of([&split.contender, &split.others], &command_line())?;
+    let (started_at, machine) = (now(), platform::machine());
+    let folder = options.folder(&started_at, &machine.host)?;
+    let runs = plans.into_iter().map(|plan| Run {
+        schema: SCHEMA,
+        started_at: started_at.clone(),
+        command: command_line(),
+        commit: platform::commit(),
+        machine: machine.clone(),
+        versions: versions.clone(),
+        plan,
+        imported: None,
+    });
+    let mut logs = begun(&folder, runs.collect())?;
+    options.measure(&folder, &contenders, &mut logs)
+}
+
+/// Fails if a plan asks for more connections than this process may hold.
+fn must_fit(plans: &[Plan]) -> Result<()> {
+    let of_plan = |plan: &Plan| plan.connections.saturating_add(plan.slow_clients);
+    let asked = plans.iter().map(of_plan).max().unwrap_or(0);
+    let most = serve::connections_max();
+    ensure!(
+        asked <= most,
+        "{asked} connections are more than can be held here: at most {most}, as the limit of open files allows"
+    );
+    Ok(())
+}
+
+/// The files of new runs: one in the folder itself, several in folders below it.
+fn begun(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
+    let is_one = runs.len() == 1;
+    let begin = |run: Run| match is_one {
+        true => Log::begin(folder, run),
+        false => Log::begin(&folder.join(scale::name(&run.plan)), run),
+    };
+    let mut logs = Vec::new();
+    for run in runs {
+        match begin(run) {
+            Ok(log) => logs.push(log),
+            Err(error) => {
+                logs.into_iter().for_each(Log::discard);
+                return Err(error);
+            }
+        }
+    }
+    Ok(logs)
+}
+
+/// The runs of a folder, taken up again.
+fn resumed(folder: &Path) -> Result<Vec<Log>> {
+    match scale::folders(folder)? {
+        runs if runs.is_empty() => Ok(vec![Log::resume(folder)?]),
+        runs => runs.iter().map(|run| Log::resume(run)).collect(),
+    }
+}
+
+impl BenchOptions {
+    /// The contenders that are named, or all there are.
+    fn chosen(&self) -> Result<Vec<Contender>> {
+        let mut choice = self.choice.clone();
+        choice.all |= choice.names.is_empty();
+        let all_in_containers = self
+            .containers
+            .as_ref()
+            .is_some_and(|names| names.iter().all(String::is_empty));
+        choice.contenders(all_in_containers, None)
+    }
+
+    fn split(&self) -> Result<Split> {
+        if let Some(split) = &self.cpus {
+            return Ok(split.clone());
+        }
+        let (contender, others) = Cpus::available()?.split();
+        Ok(Split { contender, others })
+    }
+
+    /// A plan for each number of workers, of connections, and of slow clients.
+    fn plans(&self, contenders: &[Contender], split: &Split) -> Vec<Plan> {
+        let mut points = Vec::new();
+        for &workers in &self.workers {
+            for &connections in &self.connections {
+                let slow = self.slow_clients.iter();
+                points.extend(slow.map(|&slow_clients| Point {
+                    workers,
+                    connections,
+                    slow_clients,
+                }));
+            }
+        }
+        points.sort_unstable();
+        points.dedup();
+        let plan = |point| self.plan(contenders, split, point);
+        points.into_iter().map(plan).collect()
+    }
+
+    fn plan(&self, contenders: &[Contender], split: &Split, point: Point) -> Plan {
+        let planned = contenders.iter().map(|contender| Planned {
+            name: contender.name.clone(),
+            made_of: contender.made_of.clone(),
+            is_limit: contender.is_limit(),
+            in_container: self.in_container(contender),
+            deviations: contender.deviations.clone(),
+        });
+        let (duration, warmup) = match self.quick {
+            true => (QUICK_DURATION, QUICK_WARMUP),
+            false => (self.duration, self.warmup),
+        };
+        let mut scenarios = self.scenarios.clone();
+        scenarios.sort();
+        scenarios.dedup();
+        Plan {
+            contenders: planned.collect(),
+            scenarios,
+            rounds: self.rounds,
+            duration_secs: duration.as_secs_f64(),
+            warmup_secs: warmup.as_secs_f64(),
+            connections: point.connections,
+            slow_clients: point.slow_clients,
+            workers: point.workers,
+            contender_cpus: split.contender.numbers().to_vec(),
+            other_cpus: split.others.numbers().to_vec(),
+            engine: self.engine.engine().name().to_owned(),
+            upstream_delay_ms: self.upstream_delay.as_secs_f64() * 1e3,
+            rates: self.rate.clone(),
+            open_rounds: self.open_rounds,
+        }
+    }
+
+    fn in_container(&self, contender: &Contender) -> bool {
+        match &self.containers {
+            None => contender.native.is_none(),
+            Some(names) => names
+                .iter()
+                .any(|name| name.is_empty() || *name == contender.name),
+        }
+    }
+
+    /// Where the results go: a folder that holds no run yet.
+    fn folder(&self, started_at: &str, host: &str) -> Result<PathBuf> {
+        if let Some(folder) = &self.out {
+            return Ok(folder.clone());
+        }
+        let date = started_at.split('T').next().unwrap_or_default();
+        let name = format!("{date}-{host}");
+        let numbered = (2..1000).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.clone())
+            .chain(numbered)
+            .map(|name| Path::new(REPORTS).join(name))
+            .find(|folder| !folder.exists());
+        free.with_context(|| {
+            format!("{REPORTS} is full of runs of {date}: name a folder with --out")
+        })
+    }
+
+    /// Measures what is left of the runs, and writes their reports.
+    fn measure(&self, folder: &Path, contenders: &[Contender], logs: &mut [Log]) -> Result<bool> {
+        let planned = logs[0].run().plan.contenders.clone();
+        let planned = planned.iter().map(|planned| &planned.name);
+        ensure!(
+            planned.eq(contenders.iter().map(|contender| &contender.name)),
+            "the contenders are no longer those of the run in {}",
+            folder.display()
+        );
+        let interrupt = Interrupt::by_signal()?;
+        let split = self.split()?;
+        let known = read(&self.choice.contenders)?;
+        let limit = known.into_iter().find(Contender::is_limit);
+        let natives = contenders
+            .iter()
+            .filter(|contender| !self.in_container(contender));
+        for contender in natives.chain(&limit) {
+            let built = contender.build(&interrupt);
+            interrupt.check()?;
+            // Its starts will fail for that reason, and the report says so.
+            if let Err(error) = built {
+                eprintln!("{}: {error:#}", contender.name);
+            }
+        }
+        split.others.pin()?;
+        let engine = self.engine.engine();
+        let board = Board::of(logs)?;
+        let bench = Bench {
+            contenders,
+            limit: limit.as_ref(),
+            engine: &*engine,
+            cpus: &split.contender,
+            interrupt: &interrupt,
+            progress: &|schedule, what| board.show(schedule, what),
+        };
+        let done = bench.run(logs);
+        board.bar.finish_and_clear();
+        if let Err(error) = done {
+            let kept: usize = logs.iter().map(|log| schedule(log).done()).sum();
+            return Err(error.context(format!(
+                "{kept} attempts are kept: go on with `harness bench --resume {}`",
+                folder.display()
+            )));
+        }
+        report(&ReportOptions {
+            folder: folder.to_owned(),
+            baseline: None,
+            json: self.json,
+        })
+        .with_context(|| {
+            format!(
+                "all is measured: write the reports with `harness report {}`",
+                folder.display()
+            )
+        })?;
+        let mut lines = logs.iter().flat_map(Log::lines);
+        let all_measured = !lines.any(|line| match line {
+            Line::Failure(_) => true,
+            Line::Start(start) => !start.failed.is_empty(),
+            _ => false,
+        });
+        Ok(all_measured)
+    }
+}
+
+fn schedule(log: &Log) -> Schedule<'_> {
+    Schedule {
+        plan: &log.run().plan,
+        lines: log.lines(),
+    }
+}
+
+/// The command line as it is written down: without the folder of the executable.
+pub(super) fn command_line() -> Vec<String> {
+    let words = std::env::args().skip(1);
+    std::iter::once("harness".to_owned()).chain(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_numbers_shares_or_a_sweep() {
+        assert_eq!(rate("5000").unwrap(), Rate::Fixed(5000.0));
+        assert_eq!(rate("25%").unwrap(), Rate::PercentOfSlowest(25.0));
+        assert_eq!(rate("sweep").unwrap(), Rate::Sweep);
+        for wrong in ["", "0", "-1", "inf", "%", "fast"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn processors_are_the_contender_s_and_the_others() {
+        let split: Split = "0-1/2,3".parse().unwrap();
+        assert_eq!(split.contender.numbers(), [0, 1]);
+        assert_eq!(split.others.numbers(), [2, 3]);
+        assert!("0".parse::<Split>().is_err());
+    }
+
+    #[test]
+    fn a_recorded_command_line_is_read_again() {
+        let words = ["harness", "bench", "axum", "--rate", "25%,sweep", "--quick"];
+        let RecordedCommand::Bench(options) = Recorded::try_parse_from(words).unwrap().command;
+        assert_eq!(options.choice.names, ["axum"]);
+        assert_eq!(options.rate, [Rate::PercentOfSlowest(25.0), Rate::Sweep]);
+        assert!(options.quick);
+    }
+}

@@ -1,0 +1,224 @@
+//! `harness check`: which contenders, how they are reached, and where the results go.
+
+use std::io::IsTerminal;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Error, Result, ensure};
+use clap::Args;
+use glob::Pattern;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::choice::Choice;
+use super::there::{ThereOptions, secrets};
+use conformance::{
+    DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
+    run_watched,
+};
+use testbed::contender::{Contender, Surroundings};
+use testbed::interrupt::Interrupt;
+use testbed::output;
+use testbed::postgres::TemporaryPostgres;
+use testbed::terminal::{print, show, table};
+
+/// Where a report goes if no file is named.
+const STDOUT: &str = "-";
+
+/// Options of `harness check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckOptions {
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    there: ThereOptions,
+    /// Run the checks up to this level and require them all [default: run all, require what the
+    /// contender promises]
+    #[arg(long)]
+    level: Option<Level>,
+    /// Only the checks whose name fits, such as `movies/4*`; may be given again
+    #[arg(long, value_name = "GLOB", value_parser = |text: &str| Pattern::new(text))]
+    only: Vec<Pattern>,
+    /// List the checks and run none
+    #[arg(long)]
+    list: bool,
+    /// Name what passed too
+    #[arg(short, long)]
+    verbose: bool,
+    /// Write JSON to a file, or to standard output instead of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    json: Option<PathBuf>,
+    /// Write JUnit's XML likewise
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    junit: Option<PathBuf>,
+    /// Write Markdown likewise
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    markdown: Option<PathBuf>,
+    /// Command line that starts the contender natively instead; it listens on $PORT
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
+    command: Option<String>,
+    /// Start the contender in a container
+    #[arg(long, conflicts_with_all = ["url", "command"])]
+    containers: bool,
+}
+
+/// Runs the command; false if a contender did not pass.
+pub(super) fn check(options: &CheckOptions) -> Result<bool> {
+    if options.list {
+        list(options);
+        return Ok(true);
+    }
+    for path in options.files() {
+        output::expect_file(path)?;
+    }
+    let interrupt = Interrupt::by_signal()?;
+    let reports = match &options.there.url {
+        Some(url) => vec![options.check_url(url, &interrupt)?],
+        None => {
+            let command = options.command.as_deref();
+            let mut contenders = options.choice.contenders(options.containers, command)?;
+            if options.choice.all {
+                for limit in contenders.extract_if(.., |contender| contender.is_limit()) {
+                    eprintln!(
+                        "{} is left out: it is no contender and fails by design; name it to check it",
+                        limit.name
+                    );
+                }
+                let file = options.choice.contenders.display();
+                ensure!(!contenders.is_empty(), "{file} has no contender");
+            }
+            let checked = contenders
+                .iter()
+                .map(|contender| options.check_contender(contender, &interrupt));
+            checked.collect::<Result<_>>()?
+        }
+    };
+    options.write(&reports)?;
+    ensure!(
+        reports.iter().all(Report::is_whole),
+        "the harness's own side broke: nothing is known of the checks that are BROKEN"
+    );
+    Ok(reports.iter().all(Report::passed))
+}
+
+fn list(options: &CheckOptions) {
+    let checks = options.asked(Level::Work).selected();
+    let rows = checks
+        .into_iter()
+        .map(|check| [check.slug, check.level.to_string(), check.what]);
+    print(table(["CHECK", "LEVEL", "ASKS THAT"], rows));
+}
+
+impl CheckOptions {
+    /// What is asked of a contender that promises this.
+    fn asked(&self, promises: Level) -> Options {
+        Options {
+            only: self.only.clone(),
+            required: self.level.unwrap_or(promises),
+            ..Options::all_of(self.level.unwrap_or(Level::Strict))
+        }
+    }
+
+    /// Starts a contender with an upstream and a Postgres of the harness's own.
+    fn check_contender(&self, contender: &Contender, interrupt: &Interrupt) -> Result<Report> {
+        let run = || {
+            if !self.containers {
+                contender.build(interrupt)?;
+            }
+            let secrets = Secrets::bench();
+            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            let postgres = TemporaryPostgres::start()?;
+            interrupt.check()?;
+            let surroundings = Surroundings {
+                upstream: Some(upstream.address()),
+                postgres_port: Some(postgres.port()),
+                secrets: secrets.clone(),
+                workers: None,
+                cpus: None,
+            };
+            let running = contender.start(self.containers, &surroundings, interrupt)?;
+            let database = DatabaseSide::of(postgres)?;
+            let target = Target::local(running.address);
+            let subject = Subject::new(target, secrets, Some(upstream), Some(database));
+            let options = Options {
+                deviations: contender.deviations.clone(),
+                ..self.asked(contender.promises)
+            };
+            let report = watched(subject, &options, &contender.name, interrupt)?;
+            if let Err(ended) = running.must_run() {
+                eprintln!("{}: {ended:#}", contender.name);
+            }
+            Ok::<_, Error>(report)
+        };
+        let report = run().with_context(|| format!("checking {}", contender.name))?;
+        let report = report.of(&contender.name, &contender.made_of);
+        Ok(report.of_limit(contender.is_limit()))
+    }
+
+    /// Checks what runs already, with as much of its surroundings as is given.
+    fn check_url(&self, url: &str, interrupt: &Interrupt) -> Result<Report> {
+        let (target, secrets) = (ThereOptions::target(url)?, secrets()?);
+        let upstream = self.there.upstream();
+        let upstream = upstream.map(|(host, port)| UpstreamSide::start(host, port, &secrets));
+        let database = self.there.database_url.as_deref().map(DatabaseSide::at);
+        let (upstream, database) = (upstream.transpose()?, database.transpose()?);
+        let subject = Subject::new(target, secrets, upstream, database);
+        let report = watched(subject, &self.asked(Level::Work), url, interrupt)?;
+        Ok(report.of(url, ""))
+    }
+
+    /// Files that are asked for.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let paths = [&self.json, &self.junit, &self.markdown].into_iter();
+        paths.flatten().filter(|path| *path != Path::new(STDOUT))
+    }
+
+    /// Writes the reports to files and to standard output.
+    fn write(&self, reports: &[Report]) -> Result<()> {
+        let verbose = self.verbose;
+        let formats = [
+            (&self.json, Format::Json),
+            (&self.junit, Format::Junit),
+            (&self.markdown, Format::Markdown),
+        ];
+        let mut shown = false;
+        for (path, format) in formats {
+            let Some(path) = path else { continue };
+            let text = format.write(reports)?;
+            if path == Path::new(STDOUT) {
+                print(text.trim_end());
+                shown = true;
+            } else {
+                output::write(path, text)?;
+            }
+        }
+        if !shown {
+            let text = Format::Text { verbose }.write(reports)?;
+            show(&text);
+        }
+        Ok(())
+    }
+}
+
+/// Runs the checks with a line of progress on a terminal.
+fn watched(
+    subject: Subject,
+    options: &Options,
+    name: &str,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let bar = ProgressBar::new(0).with_message(name.to_owned());
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+        eprintln!("checking {name}");
+    }
+    let style = ProgressStyle::with_template("checking {msg}  {pos}/{len}  {elapsed}  {prefix}");
+    bar.set_style(style.context("the form of the progress")?);
+    let report = run_watched(&Arc::new(subject), options, interrupt, |done, all, last| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_prefix(last.to_owned());
+    });
+    bar.finish_and_clear();
+    report
+}

@@ -1,0 +1,31 @@
+//! `harness k6`: the scripts of the engine `k6` and their inputs, for a load from elsewhere.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use schema::env::JWT_SECRET;
+
+use super::there::secret;
+use load::scripts;
+use testbed::terminal::print;
+
+/// Options of `harness k6`.
+#[derive(Args, Debug)]
+pub(super) struct K6Options {
+    /// Folder to write to: a folder for each scenario, and users.sql
+    folder: PathBuf,
+    /// Users whose tokens and movies are sent in turn
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    users: u32,
+}
+
+/// Runs the command.
+pub(super) fn write(options: &K6Options) -> Result<()> {
+    let secret = secret(&JWT_SECRET)?;
+    for path in scripts::write(&options.folder, options.users as usize, &secret)? {
+        print(path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! A contender that runs already: where it is, and what of its surroundings is the harness's.
+
+use std::env;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_value};
+
+use conformance::{Secrets, Target};
+use testbed::raw::Connection;
+
+/// Time for it to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Options that say so.
+#[derive(Args, Debug)]
+pub(super) struct ThereOptions {
+    /// A contender that runs already
+    #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]
+    pub(super) url: Option<String>,
+    /// With --url: port for the harness's upstream, which the contender calls
+    #[arg(long, value_name = "PORT", requires = "url")]
+    upstream_port: Option<u16>,
+    /// With --upstream-port: address to listen on
+    #[arg(long, value_name = "ADDRESS", requires = "upstream_port", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    upstream_host: IpAddr,
+    /// With --url: the database that the contender reads; its table `users` is changed and locked
+    #[arg(long, value_name = "URL", requires = "url")]
+    pub(super) database_url: Option<String>,
+}
+
+impl ThereOptions {
+    /// The contender of this URL, which takes a connection.
+    pub(super) fn target(url: &str) -> Result<Target> {
+        let target = Target::at(url)?;
+        Connection::open_within(target.address(), CONNECT_TIMEOUT)
+            .with_context(|| format!("no contender at {url}"))?;
+        Ok(target)
+    }
+
+    /// Where the harness's upstream listens, if the contender calls it.
+    pub(super) fn upstream(&self) -> Option<(IpAddr, u16)> {
+        self.upstream_port.map(|port| (self.upstream_host, port))
+    }
+}
+
+/// The secrets that the contender was started with.
+pub(super) fn secrets() -> Result<Secrets> {
+    Ok(Secrets {
+        jwt_secret: secret(&JWT_SECRET)?,
+        api_key: secret(&UPSTREAM_API_KEY)?,
+    })
+}
+
+/// The variable, or its bench value if it is not set.
+pub(super) fn secret(variable: &Variable) -> Result<String> {
+    match env::var_os(variable.name) {
+        None => Ok(bench_value(variable).to_owned()),
+        Some(_) => Ok(Environment(|name: &str| env::var_os(name)).text(variable)?),
+    }
+}

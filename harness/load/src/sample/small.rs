@@ -1,0 +1,63 @@
+//! A plan and an attempt that say as little as can be, for tests of single figures.
+
+use std::collections::BTreeMap;
+
+use crate::record::{Attempt, Measured, Pace, Plan, Planned, Truth, Usage, Verdict};
+use crate::scenario::Scenario;
+
+/// Three rounds of ten seconds on two processors; who is called `limit` is it.
+pub(crate) fn plan(names: &[&str]) -> Plan {
+    let planned = names.iter().map(|name| Planned {
+        name: (*name).to_owned(),
+        made_of: "Rust 1.95".to_owned(),
+        is_limit: *name == "limit",
+        in_container: false,
+        deviations: BTreeMap::new(),
+    });
+    Plan {
+        contenders: planned.collect(),
+        scenarios: Scenario::ALL.to_vec(),
+        rounds: 3,
+        duration_secs: 10.0,
+        warmup_secs: 2.0,
+        connections: 100,
+        workers: 1,
+        contender_cpus: vec![0],
+        other_cpus: vec![1],
+        engine: "own".to_owned(),
+        slow_clients: 0,
+        upstream_delay_ms: 0.0,
+        rates: Vec::new(),
+        open_rounds: 1,
+    }
+}
+
+/// Ten seconds of `GET /info` in closed loop, 10,000 requests per second, nobody at the limit.
+pub(crate) fn attempt(contender: &str) -> Attempt {
+    let mut attempt = Attempt {
+        contender: contender.to_owned(),
+        scenario: Scenario::Info,
+        round: 1,
+        pace: Pace::Closed,
+        started_at: Some("2026-01-01T00:00:00Z".to_owned()),
+        measured: Measured {
+            seconds: 10.0,
+            requests: 100_000,
+            answers_in_all: 110_000,
+            ..Measured::default()
+        },
+        truth: Truth {
+            contender: Usage {
+                cpu_secs: Some(0.0),
+                ..Usage::default()
+            },
+            contender_cpus_idle: Some(0.5),
+            other_cpus_idle: Some(0.5),
+            ..Truth::default()
+        },
+        verdict: Verdict::Waiting,
+        doubts: Vec::new(),
+    };
+    attempt.measured.latency.mean_ms = 10.0;
+    attempt
+}

@@ -1,0 +1,260 @@
+//! Who was at the limit, and what does not add up.
+
+use super::record::{Attempt, Pace, Plan, Sampled, Verdict};
+
+/// Share of its processors from which on somebody is taken to be at its limit.
+const FULL: f64 = 0.95;
+
+/// Share of the machine's time that the hypervisor may take before a figure is worth less.
+pub const STEAL_MAX: f64 = 0.02;
+
+/// Share of the machine's time that others may take.
+pub const FOREIGN_MAX: f64 = 0.05;
+
+/// Share of the requests on their way that wait for the upstream, from which on it is the upstream
+/// that is measured.
+const WAITING_FOR_UPSTREAM: f64 = 0.5;
+
+/// Threads that serve the upstream.
+const UPSTREAM_THREADS: f64 = 1.0;
+
+/// How far Little's law may be off: an engine spends some of its time between two requests.
+const LITTLE_MAX: f64 = 0.05;
+
+/// How far the server's count may be off, beside what is on its way.
+const SERVED_MAX: f64 = 0.005;
+
+/// Most calls of the upstream or of Postgres that a contender can have on their way (CONTRACT,
+/// environment).
+const POOL: f64 = 64.0;
+
+/// Who was at the limit. What somebody is seen to have used comes first: no noise can make up for
+/// it. What only follows from processors that were busy is told from noise.
+#[must_use]
+pub fn verdict(attempt: &Attempt, plan: &Plan) -> Verdict {
+    let truth = &attempt.truth;
+    let seconds = attempt.measured.seconds;
+    if attempt.measured.error_count() > 0 || attempt.measured.requests == 0 {
+        return Verdict::Errors;
+    }
+    let Some(used) = truth.contender.cpu_secs else {
+        return by_samples(truth.sampled, plan);
+    };
+    let others = [
+        (
+            Verdict::GeneratorBound,
+            truth.generator.cpu_secs.unwrap_or(0.0),
+            plan.generator_threads() as f64,
+        ),
+        (
+            Verdict::UpstreamBound,
+            truth.upstream.cpu_secs.unwrap_or(0.0),
+            UPSTREAM_THREADS,
+        ),
+        (
+            Verdict::DatabaseBound,
+            truth.postgres.cpu_secs.unwrap_or(0.0),
+            plan.other_cpus.len() as f64,
+        ),
+    ];
+    if used >= FULL * seconds * plan.contender_cpus.len() as f64 {
+        return Verdict::ServerBound;
+    }
+    for (verdict, cpu_secs, cpus) in others {
+        if cpu_secs >= FULL * seconds * cpus {
+            return verdict;
+        }
+    }
+    let on_their_way = POOL.min(plan.connections as f64);
+    if truth.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
+        return Verdict::UpstreamBound;
+    }
+    let is_more = |share: Option<f64>, most: f64| share.is_some_and(|share| share > most);
+    if is_more(truth.steal, STEAL_MAX) || is_more(truth.foreign, FOREIGN_MAX) {
+        return Verdict::Noisy;
+    }
+    // The kernel's interrupts for the contender's sockets are charged to nobody.
+    let is_full = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - FULL);
+    if is_full(truth.contender_cpus_idle) {
+        return Verdict::ServerBound;
+    }
+    if is_full(truth.other_cpus_idle) {
+        // They share their processors: who takes most of them is who has too few.
+        let most = others.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        return most.map_or(Verdict::Waiting, |(verdict, ..)| verdict);
+    }
+    Verdict::Waiting
+}
+
+/// Samples taken before and after the load, too, have a mean that is too low: a high one proves that
+/// the contender was at its limit, a low one proves nothing. A largest sample that is low proves that
+/// it never was.
+fn by_samples(sampled: Option<Sampled>, plan: &Plan) -> Verdict {
+    let full = FULL * plan.contender_cpus.len() as f64;
+    match sampled {
+        Some(sampled) if sampled.mean >= full => Verdict::ServerBound,
+        Some(sampled) if sampled.peak < full => Verdict::NotServerBound,
+        _ => Verdict::Unknown,
+    }
+}
+
+/// What does not add up, as sentences.
+#[must_use]
+pub fn doubts(attempt: &Attempt, plan: &Plan) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let measured = &attempt.measured;
+    if attempt.pace == Pace::Closed && measured.requests > 0 {
+        let on_their_way = measured.requests_per_sec() * measured.latency.mean_ms / 1e3;
+        let off = on_their_way / plan.connections as f64 - 1.0;
+        if off.abs() > LITTLE_MAX {
+            doubts.push(format!(
+                "Little's law: {} connections, but rate × mean latency is {on_their_way:.1}",
+                plan.connections
+            ));
+        }
+    }
+    if let (Some(served), true) = (attempt.truth.served, measured.error_count() == 0) {
+        let answers = measured.answers_in_all;
+        let allowed = answers as f64 * SERVED_MAX + plan.connections as f64;
+        if served.abs_diff(answers) as f64 > allowed {
+            doubts.push(format!(
+                "the server's side counted {served} for {answers} answers"
+            ));
+        }
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Usage;
+    use crate::sample::small;
+
+    fn plan() -> Plan {
+        small::plan(&["axum"])
+    }
+
+    fn attempt() -> Attempt {
+        small::attempt("axum")
+    }
+
+    fn used(cpu_secs: f64) -> Usage {
+        Usage {
+            cpu_secs: Some(cpu_secs),
+            ..Usage::default()
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut Attempt)) -> Verdict {
+        let mut attempt = attempt();
+        change(&mut attempt);
+        verdict(&attempt, &plan())
+    }
+
+    #[test]
+    fn whoever_has_used_its_budget_is_at_the_limit() {
+        assert_eq!(with(|_| {}), Verdict::Waiting);
+        let full = with(|attempt| attempt.truth.contender = used(9.5));
+        assert_eq!(full, Verdict::ServerBound);
+        // The kernel worked for its sockets.
+        let no_idle = with(|attempt| attempt.truth.contender_cpus_idle = Some(0.05));
+        assert_eq!(no_idle, Verdict::ServerBound);
+        let generator = with(|attempt| attempt.truth.generator = used(9.5));
+        assert_eq!(generator, Verdict::GeneratorBound);
+        let upstream = with(|attempt| attempt.truth.upstream = used(9.5));
+        assert_eq!(upstream, Verdict::UpstreamBound);
+    }
+
+    #[test]
+    fn of_those_who_share_full_processors_the_one_that_takes_most_is_at_the_limit() {
+        let shared = |shares: [f64; 3]| {
+            with(|attempt| {
+                let truth = &mut attempt.truth;
+                truth.other_cpus_idle = Some(0.02);
+                [truth.generator, truth.upstream, truth.postgres] = shares.map(used);
+            })
+        };
+        assert_eq!(shared([5.0, 3.0, 1.8]), Verdict::GeneratorBound);
+        assert_eq!(shared([3.0, 5.0, 1.8]), Verdict::UpstreamBound);
+        assert_eq!(shared([3.0, 1.8, 5.0]), Verdict::DatabaseBound);
+    }
+
+    #[test]
+    fn an_upstream_that_most_requests_wait_for_is_at_the_limit_without_any_work() {
+        let slow = with(|attempt| attempt.truth.upstream_in_flight = Some(32.0));
+        assert_eq!(slow, Verdict::UpstreamBound);
+        let quick = with(|attempt| attempt.truth.upstream_in_flight = Some(31.9));
+        assert_eq!(quick, Verdict::Waiting);
+    }
+
+    #[test]
+    fn noise_is_told_from_what_follows_from_busy_processors_only() {
+        let stolen = with(|attempt| attempt.truth.steal = Some(0.03));
+        assert_eq!(stolen, Verdict::Noisy);
+        let foreign = with(|attempt| {
+            attempt.truth.foreign = Some(0.06);
+            attempt.truth.contender_cpus_idle = Some(0.0);
+            attempt.truth.other_cpus_idle = Some(0.0);
+        });
+        assert_eq!(foreign, Verdict::Noisy);
+        let full_all_the_same = with(|attempt| {
+            attempt.truth.foreign = Some(0.06);
+            attempt.truth.contender = used(9.6);
+        });
+        assert_eq!(full_all_the_same, Verdict::ServerBound);
+    }
+
+    #[test]
+    fn samples_prove_what_they_can_and_no_more() {
+        let sampled = |mean, peak| {
+            with(|attempt| {
+                attempt.truth.contender = Usage::default();
+                attempt.truth.sampled = Some(Sampled { mean, peak });
+            })
+        };
+        assert_eq!(sampled(0.951, 0.99), Verdict::ServerBound);
+        assert_eq!(sampled(0.917, 0.983), Verdict::Unknown);
+        assert_eq!(sampled(0.41, 0.949), Verdict::NotServerBound);
+        let nothing = with(|attempt| attempt.truth.contender = Usage::default());
+        assert_eq!(nothing, Verdict::Unknown);
+    }
+
+    #[test]
+    fn one_wrong_answer_is_an_error_whoever_was_at_the_limit() {
+        let wrong = with(|attempt| {
+            attempt.truth.contender = used(10.0);
+            attempt.measured.errors.insert("status 503".to_owned(), 1);
+        });
+        assert_eq!(wrong, Verdict::Errors);
+        assert_eq!(
+            with(|attempt| attempt.measured.requests = 0),
+            Verdict::Errors
+        );
+    }
+
+    #[test]
+    fn little_s_law_holds_or_is_doubted() {
+        let mut attempt = attempt();
+        assert!(doubts(&attempt, &plan()).is_empty());
+        attempt.measured.latency.mean_ms = 9.0;
+        assert_eq!(
+            doubts(&attempt, &plan()),
+            ["Little's law: 100 connections, but rate × mean latency is 90.0"]
+        );
+        attempt.pace = Pace::Open(10_000.0);
+        assert!(doubts(&attempt, &plan()).is_empty());
+    }
+
+    #[test]
+    fn a_server_that_counted_otherwise_is_doubted() {
+        let mut attempt = attempt();
+        attempt.truth.served = Some(110_000 - 550 - 100);
+        assert!(doubts(&attempt, &plan()).is_empty());
+        attempt.truth.served = Some(110_000 - 550 - 101);
+        assert_eq!(
+            doubts(&attempt, &plan()),
+            ["the server's side counted 109349 for 110000 answers"]
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! The engine allocates nothing per request. A binary of its own: all allocations of the process
+//! are counted.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use load::engine::own::Own;
+use load::engine::{Load, measure};
+use load::input::inputs;
+use load::record::Pace;
+use load::scenario::Scenario;
+use schema::fixtures;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Answers every request rightly, and allocates nothing for it either.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let body = serde_json::to_string(&fixtures::info()).unwrap();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-response-id: 1\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let connection = move |mut stream: TcpStream, answer: &str| {
+        let mut request = [0; 1024];
+        // A request comes in one piece: it is small, and sent by one write.
+        while stream.read(&mut request).is_ok_and(|read| read > 0) {
+            if stream.write_all(answer.as_bytes()).is_err() {
+                break;
+            }
+        }
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let answer = answer.clone();
+            thread::spawn(move || connection(stream.unwrap(), &answer));
+        }
+    });
+    address
+}
+
+/// Requests, and allocations, of a run of this time.
+fn run(target: SocketAddr, pace: Pace, duration: Duration) -> (u64, usize) {
+    let load = Load {
+        target,
+        scenario: Scenario::Info,
+        inputs: &inputs(Scenario::Info, target, &[], "secret"),
+        connections: 4,
+        threads: 2,
+        pace,
+        warmup: Duration::ZERO,
+        duration,
+    };
+    let region = Region::new(ALLOCATOR);
+    let measured = measure(&Own, &load).unwrap();
+    let change = region.change();
+    assert_eq!(measured.error_count(), 0);
+    (measured.requests, change.allocations + change.reallocations)
+}
+
+#[test]
+fn allocations_do_not_grow_with_requests() {
+    for pace in [Pace::Closed, Pace::Open(1000.0)] {
+        let target = serve();
+        let (few, for_few) = run(target, pace, Duration::from_millis(200));
+        let (many, for_many) = run(target, pace, Duration::from_millis(2000));
+        assert!(many > few + 500, "{many} and {few} requests");
+        // A buffer more or less in the threads of the server, and the slices of the time.
+        let grown = for_many.saturating_sub(for_few);
+        assert!(
+            grown < 20,
+            "{grown} allocations more for {} requests",
+            many - few
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! The engine of our own against small servers that do one thing: what it counts, and as what.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod errors;
+mod pace;
+mod server;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use load::engine::Load;
+use load::engine::own::Own;
+use load::input::{Input, inputs};
+use load::record::{Measured, Pace};
+use load::scenario::Scenario;
+
+/// `GET /info` of a server, for this time.
+fn info(target: SocketAddr, pace: Pace, duration: Duration) -> Measured {
+    let inputs = inputs(Scenario::Info, target, &[], "secret");
+    measure(Scenario::Info, target, &inputs, pace, duration)
+}
+
+/// Four connections of two threads.
+fn measure(
+    scenario: Scenario,
+    target: SocketAddr,
+    inputs: &[Input],
+    pace: Pace,
+    duration: Duration,
+) -> Measured {
+    let load = Load {
+        target,
+        scenario,
+        inputs,
+        connections: 4,
+        threads: 2,
+        pace,
+        warmup: Duration::ZERO,
+        duration,
+    };
+    load::engine::measure(&Own, &load).unwrap()
+}

@@ -1,0 +1,92 @@
+//! The user that runs Postgres. PostgreSQL refuses to run as root, so root starts it as the
+//! unprivileged `postgres`, or as `nobody` where there is no such user.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::{User, geteuid};
+
+/// Users that may run Postgres for root, in order; `_postgres` is macOS's.
+const CANDIDATES: [&str; 3] = ["postgres", "_postgres", "nobody"];
+
+/// Who runs the Postgres processes.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Set only for root: whom to become.
+    other: Option<User>,
+}
+
+impl Account {
+    /// The present user.
+    pub fn current() -> Self {
+        Self { other: None }
+    }
+
+    /// The user for Postgres: the present one, unless that is root.
+    ///
+    /// # Errors
+    /// Root finds no unprivileged user, or the users cannot be looked up.
+    pub fn for_postgres() -> Result<Self> {
+        if !geteuid().is_root() {
+            return Ok(Self::current());
+        }
+        for name in CANDIDATES {
+            let user =
+                User::from_name(name).with_context(|| format!("looking up the user {name}"))?;
+            if user.is_some() {
+                return Ok(Self { other: user });
+            }
+        }
+        bail!(
+            "PostgreSQL does not run as root, and this machine has none of the users {CANDIDATES:?}"
+        )
+    }
+
+    /// Makes a command run as this user; root's supplementary groups are dropped by the standard
+    /// library.
+    pub fn run_as(&self, command: &mut Command) {
+        if let Some(user) = &self.other {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+    }
+
+    /// Gives a path, which must not be a link, to this user.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn own(&self, path: &Path) -> Result<()> {
+        if let Some(user) = &self.other {
+            let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+            chown(path, Some(uid), Some(gid))
+                .with_context(|| format!("giving {} to the user {}", path.display(), user.name))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a path is this user's.
+    pub fn owns(&self, path: &Path) -> bool {
+        let user = self.other.as_ref().map_or_else(geteuid, |user| user.uid);
+        fs::metadata(path).is_ok_and(|found| found.uid() == user.as_raw())
+    }
+
+    /// Whether this user gets into a folder. The kernel is asked, so that access lists count too.
+    ///
+    /// # Errors
+    /// No shell can be started.
+    pub fn can_enter(&self, folder: &Path) -> Result<bool> {
+        let mut command = Command::new("/bin/sh");
+        let script = [OsStr::new("-c"), OsStr::new(r#"cd "$0""#)];
+        command.args(script).arg(folder).current_dir("/");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        self.run_as(&mut command);
+        let status = command
+            .status()
+            .with_context(|| format!("trying to enter {}", folder.display()))?;
+        Ok(status.success())
+    }
+}

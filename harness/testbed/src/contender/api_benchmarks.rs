@@ -1,0 +1,228 @@
+//! The contenders of a checkout of the public harness `api-benchmarks`, by its Compose files: one
+//! file for each, which adds a service of the file's name to the base.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Container, Contender};
+use crate::level::Level;
+
+/// The file that all contenders share.
+const BASE: &str = "compose.base.yml";
+
+/// Port that its contenders listen on inside a container, whatever `PORT` says.
+const PORT: u16 = 8000;
+
+/// As much of a Compose file as says how a contender runs.
+#[derive(Debug, Deserialize)]
+struct File {
+    services: BTreeMap<String, Service>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Service {
+    #[serde(default)]
+    environment: Environment,
+    build: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Environment {
+    Map(BTreeMap<String, Value>),
+    List(Vec<String>),
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Flag(bool),
+    Nothing(()),
+}
+
+/// The names of the contenders of a checkout.
+///
+/// # Errors
+/// The folder is no such checkout.
+pub(super) fn names(checkout: &Path) -> Result<Vec<String>> {
+    if !checkout.join(BASE).is_file() {
+        bail!(
+            "{} is no checkout of api-benchmarks: it has no {BASE}",
+            checkout.display()
+        );
+    }
+    let entries =
+        fs::read_dir(checkout).with_context(|| format!("reading {}", checkout.display()))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(
+                name.strip_prefix("compose.")?
+                    .strip_suffix(".yml")?
+                    .to_owned(),
+            )
+        })
+        // Files that add no service of their name are the harness's own.
+        .filter(|name| service(checkout, name).is_ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The contender of this name: its Compose file says how it starts in a container and which
+/// variables it has, a stanza what else is known of it.
+///
+/// # Errors
+/// There is none, or its Compose file is not of the known form.
+pub(super) fn find(checkout: &Path, name: &str, stanza: Option<Contender>) -> Result<Contender> {
+    let mut environment = service(checkout, name)?.environment()?;
+    let known = stanza.unwrap_or_else(|| Contender {
+        name: name.to_owned(),
+        made_of: "api-benchmarks".to_owned(),
+        kind: None,
+        promises: Level::Work,
+        deviations: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        native: None,
+        container: None,
+    });
+    environment.extend(known.environment);
+    let checkout = std::path::absolute(checkout).context("resolving the checkout's folder")?;
+    let files = [BASE.to_owned(), file_name(name)].map(|file| checkout.join(file));
+    Ok(Contender {
+        environment,
+        container: Some(Container {
+            files: files.into(),
+            service: name.to_owned(),
+            port: Some(PORT),
+        }),
+        ..known
+    })
+}
+
+fn file_name(name: &str) -> String {
+    format!("compose.{name}.yml")
+}
+
+/// The service that a contender's file adds.
+fn service(checkout: &Path, name: &str) -> Result<Service> {
+    let path: PathBuf = checkout.join(file_name(name));
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    parse(&text, name).with_context(|| format!("in {}", path.display()))
+}
+
+fn parse(text: &str, name: &str) -> Result<Service> {
+    let mut file: File = serde_saphyr::from_str(text).context("not a Compose file")?;
+    let has_runner = file.services.contains_key("runner");
+    match file.services.remove(name) {
+        Some(service) if has_runner && service.build.is_some() => Ok(service),
+        _ => bail!("no service {name} to build, or no runner that measures it"),
+    }
+}
+
+impl Service {
+    /// Its variables, with `${NAME:-default}` as if nothing was set.
+    fn environment(&self) -> Result<BTreeMap<String, String>> {
+        let pairs: Vec<(String, String)> = match &self.environment {
+            Environment::Map(map) => map
+                .iter()
+                .map(|(name, value)| (name.clone(), value.text()))
+                .collect(),
+            Environment::List(list) => list
+                .iter()
+                .filter_map(|line| line.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        };
+        pairs
+            .into_iter()
+            .map(|(name, value)| Ok((name.clone(), with_defaults(&value).context(name)?)))
+            .collect()
+    }
+}
+
+impl Value {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(number) => number.to_string(),
+            Self::Float(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Nothing(()) => String::new(),
+        }
+    }
+}
+
+/// A value of a Compose file whose variables are not set (Compose specification, interpolation):
+/// what else than `${NAME}`, `${NAME:-default}` and `$$` it writes is refused.
+fn with_defaults(text: &str) -> Result<String> {
+    let mut value = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        value += before;
+        if let Some(after) = after.strip_prefix('$') {
+            value.push('$');
+            rest = after;
+            continue;
+        }
+        let inner = after
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'));
+        let (inner, after) = inner.with_context(|| format!("the value {text:?}"))?;
+        let default = inner.split_once(":-").map_or("", |(_, default)| default);
+        value += default;
+        rest = after;
+    }
+    Ok(value + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIN: &str = "services:\n  gin:\n    build: { context: ./gin }\n    environment:\n      \
+        GOMAXPROCS: ${WORKERS:-1}\n      DB_PORT: 5432\n  runner:\n    environment: [A=b]\n";
+
+    #[test]
+    fn a_contender_has_the_variables_of_its_file() {
+        let service = parse(GIN, "gin").unwrap();
+        let expected = [("DB_PORT", "5432"), ("GOMAXPROCS", "1")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(service.environment().unwrap(), BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn a_file_without_its_service_or_a_runner_is_no_contender() {
+        assert!(parse(GIN, "jero").is_err());
+        let alone = GIN.replace("runner", "other");
+        assert!(parse(&alone, "gin").is_err());
+    }
+
+    #[test]
+    fn variables_have_their_defaults() {
+        for (text, value) in [
+            ("plain", "plain"),
+            ("${A:-b}c", "bc"),
+            ("${A}", ""),
+            ("a$$b", "a$b"),
+        ] {
+            assert_eq!(with_defaults(text).unwrap(), value);
+        }
+        assert!(with_defaults("$A").is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! `contenders.toml` and `contenders.api-benchmarks.toml`: one stanza for each contender.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::{Container, Contender, Kind, Native};
+use crate::level::Level;
+
+/// The file's name.
+pub const FILE: &str = "contenders.toml";
+
+/// Name of the file beside it, whose folders are those of a checkout of the public harness.
+pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
+
+/// One stanza; `docs/ADDING-A-CONTENDER.md` says what each key is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stanza {
+    language: String,
+    framework: String,
+    kind: Option<Kind>,
+    #[serde(default = "work")]
+    promises: Level,
+    #[serde(default)]
+    needs: BTreeMap<String, String>,
+    build: Option<String>,
+    command: Option<String>,
+    folder: Option<PathBuf>,
+    port: Option<u16>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    compose: Option<Compose>,
+    #[serde(default)]
+    deviations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Compose {
+    files: Vec<PathBuf>,
+    service: String,
+}
+
+fn work() -> Level {
+    Level::Work
+}
+
+/// The contenders of a file, by name; paths in it are relative to its folder.
+///
+/// # Errors
+/// The file cannot be read, or a stanza is not of its form: says where.
+pub fn read(path: &Path) -> Result<Vec<Contender>> {
+    read_under(path.parent().unwrap_or(Path::new("")), path)
+}
+
+/// As `read`; paths in the file are relative to this folder.
+///
+/// # Errors
+/// The file cannot be read, or a stanza is not of its form: says where.
+pub(super) fn read_under(folder: &Path, path: &Path) -> Result<Vec<Contender>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let resolved =
+        |folder: &Path| std::path::absolute(folder.join(".")).context("resolving the folder");
+    let folders = Folders {
+        listed_in: resolved(path.parent().unwrap_or(Path::new("")))?,
+        relative_to: resolved(folder)?,
+    };
+    parse(&text, &folders).with_context(|| format!("in {}", path.display()))
+}
+
+/// The names of the contenders that a text of the form of `contenders.toml` lists; its paths are
+/// relative to this folder.
+///
+/// # Errors
+/// A stanza is not of its form: says which and why.
+pub fn contenders_of(text: &str, folder: &Path) -> Result<Vec<String>> {
+    let folders = Folders {
+        listed_in: folder.to_owned(),
+        relative_to: folder.to_owned(),
+    };
+    let contenders = parse(text, &folders)?;
+    let names = contenders.into_iter().map(|contender| contender.name);
+    Ok(names.collect())
+}
+
+/// Where a file is, and where its paths begin.
+struct Folders {
+    listed_in: PathBuf,
+    relative_to: PathBuf,
+}
+
+fn parse(text: &str, folders: &Folders) -> Result<Vec<Contender>> {
+    let stanzas: BTreeMap<String, Stanza> = toml::from_str(text)?;
+    stanzas
+        .into_iter()
+        .map(|(name, stanza)| contender(name.clone(), stanza, folders).context(name))
+        .collect()
+}
+
+fn contender(name: String, stanza: Stanza, folders: &Folders) -> Result<Contender> {
+    if stanza.command.is_none() && stanza.compose.is_none() {
+        bail!("neither `command` nor `compose` says how to start it");
+    }
+    ensure!(
+        stanza.command.is_some()
+            || (stanza.needs.is_empty() && stanza.build.is_none() && stanza.folder.is_none()),
+        "`needs`, `build` and `folder` belong to a `command`"
+    );
+    for (slug, why) in &stanza.deviations {
+        ensure!(
+            !why.trim().is_empty(),
+            "the deviation {slug:?} does not say why"
+        );
+    }
+    let folder = &folders.relative_to;
+    let native = stanza.command.map(|command| Native {
+        needs: stanza.needs,
+        build: stanza.build,
+        command,
+        folder: stanza
+            .folder
+            .map_or(folder.clone(), |inner| folder.join(inner)),
+        listed_in: folders.listed_in.clone(),
+        port: stanza.port,
+    });
+    let container = stanza.compose.map(|compose| Container {
+        files: compose.files.iter().map(|file| folder.join(file)).collect(),
+        service: compose.service,
+        port: stanza.port,
+    });
+    Ok(Contender {
+        name,
+        made_of: format!("{}, {}", stanza.language, stanza.framework),
+        kind: stanza.kind,
+        promises: stanza.promises,
+        deviations: stanza.deviations,
+        environment: stanza.environment,
+        native,
+        container,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders() -> Folders {
+        Folders {
+            listed_in: "/suite".into(),
+            relative_to: "/field".into(),
+        }
+    }
+
+    fn error(text: &str) -> String {
+        format!("{:#}", parse(text, &folders()).unwrap_err())
+    }
+
+    const HEAD: &str = "[a]\nlanguage = \"L 1\"\nframework = \"F 2\"\n";
+
+    #[test]
+    fn a_stanza_is_read_with_its_paths_under_the_folder_that_they_are_relative_to() {
+        let text = format!(
+            "{HEAD}promises = \"strict\"\ncommand = \"./run\"\nfolder = \"b\"\nport = 8000\n\
+             compose = {{ files = [\"c.yml\"], service = \"s\" }}\n[a.deviations]\n\"movies/*\" = \"why\"\n"
+        );
+        let contenders = parse(&text, &folders()).unwrap();
+        let [contender] = &contenders[..] else {
+            panic!("{contenders:?}")
+        };
+        assert_eq!(
+            (contender.name.as_str(), contender.made_of.as_str()),
+            ("a", "L 1, F 2")
+        );
+        assert_eq!(contender.promises, Level::Strict);
+        let native = contender.native.as_ref().unwrap();
+        assert_eq!(native.folder, Path::new("/field/b"));
+        assert_eq!(native.listed_in, Path::new("/suite"));
+        let container = contender.container.as_ref().unwrap();
+        assert_eq!(container.files, [Path::new("/field/c.yml")]);
+        assert_eq!([native.port, container.port], [Some(8000); 2]);
+        assert_eq!(contender.deviations["movies/*"], "why");
+    }
+
+    #[test]
+    fn a_limit_and_an_upstream_are_no_contenders() {
+        let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
+        let kind = |text: &str| parse(text, &folders()).unwrap()[0].kind;
+        assert_eq!(kind(&text), Some(Kind::Limit));
+        assert_eq!(
+            kind(&text.replace("limit", "upstream")),
+            Some(Kind::Upstream)
+        );
+        assert!(error(&text.replace("limit", "other")).contains("unknown variant `other`"));
+    }
+
+    #[test]
+    fn what_a_stanza_lacks_or_has_too_much_is_named() {
+        assert!(error(HEAD).contains("a: neither `command` nor `compose`"));
+        assert!(error(&format!("{HEAD}comand = \"x\"\n")).contains("comand"));
+        assert!(error("[a]\ncommand = \"x\"\n").contains("language"));
+        let no_reason = format!("{HEAD}command = \"x\"\n[a.deviations]\n\"movies/415\" = \" \"\n");
+        assert!(error(&no_reason).contains("does not say why"));
+        let needs = format!(
+            "{HEAD}needs = {{ go = \"x\" }}\ncompose = {{ files = [], service = \"s\" }}\n"
+        );
+        assert!(error(&needs).contains("belong to a `command`"));
+        let build = format!("{HEAD}build = \"x\"\ncompose = {{ files = [], service = \"s\" }}\n");
+        assert!(error(&build).contains("belong to a `command`"));
+    }
+
+    #[test]
+    fn the_public_harness_s_contenders_have_a_build_that_is_there_and_take_their_port() {
+        let suite = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let path = suite.join(API_BENCHMARKS_FILE);
+        let contenders = read_under(Path::new("/field"), &path).unwrap();
+        let names: Vec<&str> = contenders.iter().map(|c| c.name.as_str()).collect();
+        let field = "blacksheep django-bolt django-ninja elysia fastapi flask gin jero litestar robyn spring-boot";
+        assert_eq!(names.join(" "), field);
+        for contender in &contenders {
+            let native = contender.natively().unwrap();
+            assert!(native.folder.starts_with("/field/services"), "{native:?}");
+            assert_eq!(native.port, None);
+            let build = native.build.as_ref().unwrap();
+            let script = build
+                .strip_prefix("\"$CONTENDERS_DIR/")
+                .map(|rest| rest.split('"').next().unwrap());
+            assert!(
+                script.is_none_or(|script| native.listed_in.join(script).is_file()),
+                "{build}"
+            );
+        }
+    }
+}

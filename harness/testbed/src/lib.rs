@@ -1,0 +1,24 @@
+//! What every command of the harness stands on: supervised processes, ports, CPUs, an embedded
+//! Postgres, raw HTTP/1, text output, tokens, and the definitions of contenders.
+
+pub mod account;
+pub mod aside;
+pub mod child;
+pub mod columns;
+pub mod contender;
+pub mod cpus;
+pub mod daemon;
+pub mod interrupt;
+pub mod level;
+pub mod lock;
+pub mod output;
+pub mod port;
+pub mod postgres;
+pub mod program;
+pub mod raw;
+pub mod secrets;
+pub mod slow;
+pub mod state;
+pub mod terminal;
+pub mod token;
+pub mod watchdog;

@@ -1,0 +1,201 @@
+//! Ports of 127.0.0.1: which is free, and who has one that is not.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use socket2::{Domain, Socket, Type};
+
+/// State of a listening socket in `/proc/net/tcp`.
+const LISTENING: &str = "0A";
+
+/// A port that nobody listens on now.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+    let address = listener.local_addr().context("looking for a free port")?;
+    Ok(address.port())
+}
+
+/// First port of the range that the kernel gives to whoever connects to somewhere (`ip(7)`).
+const EPHEMERAL: (&str, u16) = ("/proc/sys/net/ipv4/ip_local_port_range", 32_768);
+
+/// Lowest port that a contender is given.
+const LOWEST: u16 = 10_000;
+
+/// A port that nobody listens on and that the kernel gives to nobody who connects: a contender finds
+/// it free again after a restart, however many connections are made meanwhile.
+///
+/// # Errors
+/// There is none.
+pub fn lasting_port() -> Result<u16> {
+    let range = fs::read_to_string(EPHEMERAL.0).unwrap_or_default();
+    let first = range.split_whitespace().next();
+    let first = first.and_then(|first| first.parse().ok());
+    let below = first.unwrap_or(EPHEMERAL.1);
+    let mut tries = (0..100).map(|_| match below > LOWEST {
+        true => Ok(fastrand::u16(LOWEST..below)),
+        false => free_port(),
+    });
+    tries
+        .find(|port| port.as_ref().is_ok_and(|port| is_free(*port)))
+        .context("looking for a port that stays free")?
+}
+
+/// Keeps a port for who listens on it, stops and listens again: between the two, the kernel would
+/// give it to any process that connects to somewhere. Connections to it are refused while nobody
+/// listens. Who listens must set `SO_REUSEADDR`, as every server does.
+#[derive(Debug)]
+pub struct Kept {
+    address: SocketAddr,
+    _socket: Socket,
+}
+
+impl Kept {
+    /// Keeps this address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address cannot be had, or somebody listens there.
+    pub fn new(address: SocketAddr) -> Result<Self> {
+        let keep = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            let address = socket.local_addr()?.as_socket();
+            let address = address.ok_or(ErrorKind::AddrNotAvailable)?;
+            std::io::Result::Ok(Self {
+                address,
+                _socket: socket,
+            })
+        };
+        keep().with_context(|| format!("cannot listen on {address}"))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Whether nobody listens on this port now.
+pub fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// Checks that a service can listen on this port, which `variable` sets.
+///
+/// # Errors
+/// Somebody else does, or it may not: says what to do.
+pub fn must_be_free(port: u16, variable: &str) -> Result<()> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    bound.map(drop).map_err(|error| {
+        let why = match (error.kind(), listener(port)) {
+            (ErrorKind::AddrInUse, Some(who)) => format!("is in use (by {who})"),
+            (ErrorKind::AddrInUse, None) => "is in use".to_owned(),
+            _ => format!("cannot be had ({error})"),
+        };
+        anyhow!(
+            "port {port} on 127.0.0.1 {why}: stop what listens there or choose another with \
+             {variable}=…"
+        )
+    })
+}
+
+/// Who listens on a port, as `name, process 123`; none where there is no `/proc`, or for another
+/// user's process.
+fn listener(port: u16) -> Option<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    let tables: Vec<&str> = tables.iter().flatten().map(String::as_str).collect();
+    let inode = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .find_map(|line| inode(line, port))?;
+    let socket = format!("socket:[{inode}]");
+    let has_it = |process: &Path| {
+        let files = fs::read_dir(process.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut links = files.filter_map(|file| fs::read_link(file.path()).ok());
+        links.any(|link| link.as_os_str() == socket.as_str())
+    };
+    let is_number = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    };
+    let mut processes = fs::read_dir("/proc")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path());
+    let process = processes.find(|path| is_number(path) && has_it(path))?;
+    let name = fs::read_to_string(process.join("comm")).ok()?;
+    let id = process.file_name()?.display();
+    Some(format!("{}, process {id}", name.trim_end()))
+}
+
+/// The inode of a listening socket on this port, from its line of `/proc/net/tcp` (proc(5)): the
+/// local address is the second field, its state the fourth, its inode the tenth.
+fn inode(line: &str, port: u16) -> Option<&str> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [_, local, _, LISTENING, ..] = fields[..] else {
+        return None;
+    };
+    let on_port = local
+        .rsplit_once(':')
+        .is_some_and(|(_, digits)| u16::from_str_radix(digits, 16) == Ok(port));
+    fields.get(9).copied().filter(|_| on_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_variable() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_free(port));
+        let error = must_be_free(port, "TARGET_PORT").unwrap_err().to_string();
+        let start = format!("port {port} on 127.0.0.1 is in use");
+        let end = ": stop what listens there or choose another with TARGET_PORT=…";
+        let who = error
+            .strip_prefix(&start)
+            .and_then(|rest| rest.strip_suffix(end))
+            .unwrap();
+        if cfg!(target_os = "linux") {
+            assert!(
+                who.ends_with(&format!(", process {})", std::process::id())),
+                "{who}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kept_port_can_be_listened_on_again_and_refuses_until_then() {
+        let kept = Kept::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = kept.address();
+        for _ in 0..2 {
+            assert!(TcpStream::connect(address).is_err());
+            let listener = serve::bind(address.ip(), address.port()).unwrap();
+            assert!(TcpStream::connect(address).is_ok());
+            assert!(Kept::new(address).is_err());
+            drop(listener);
+        }
+    }
+
+    #[test]
+    fn only_a_listening_socket_on_the_port_counts() {
+        let line = |state: &str| {
+            format!("  0: 0100007F:1F40 00000000:0000 {state} 0:0 00:0 0 0 0 98765 1 0 100")
+        };
+        assert_eq!(inode(&line("0A"), 8000), Some("98765"));
+        assert_eq!(inode(&line("0A"), 8001), None);
+        assert_eq!(inode(&line("01"), 8000), None);
+    }
+}
