@@ -75,8 +75,6 @@ struct Recorder {
 struct Counter {
     /// Nothing else is kept, and every call gets the contract's product.
     is_all: AtomicBool,
-    /// Time that every call is held back, in microseconds.
-    delay_us: AtomicU64,
     calls: AtomicU64,
     /// Sum of the times that calls were in our hands, in nanoseconds.
     in_hand_ns: AtomicU64,
@@ -191,12 +189,10 @@ impl<'a> Turn<'a> {
         self.behave(Behaviour::Product(product.into(), Duration::ZERO));
     }
 
-    /// From now on every call gets the contract's product after this time, as soon as the suite's
-    /// upstream can give it: calls are only counted.
-    pub fn count_only(self, delay: Duration) -> Counting<'a> {
+    /// From now on every call gets the contract's product as soon as the suite's upstream can give
+    /// it: calls are only counted.
+    pub fn count_only(self) -> Counting<'a> {
         let counter = &self.upstream.recorder.counter;
-        let delay_us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
-        counter.delay_us.store(delay_us, Ordering::Relaxed);
         counter.is_all.store(true, Ordering::Relaxed);
         Counting { turn: self }
     }
@@ -429,10 +425,6 @@ impl Counter {
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let begun = Instant::now();
-        let delay_us = self.delay_us.load(Ordering::Relaxed);
-        if delay_us > 0 {
-            tokio::time::sleep(Duration::from_micros(delay_us)).await;
-        }
         let answer = answer.await?;
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.calls.fetch_add(1, Ordering::Relaxed);

@@ -106,9 +106,6 @@ pub struct Plan {
     pub warmup_secs: f64,
     /// Connections of the engine.
     pub connections: usize,
-    /// Clients beside the engine that send the head of a request a byte at a time.
-    #[serde(default)]
-    pub slow_clients: usize,
     /// `WORKERS` of the contenders.
     pub workers: usize,
     /// Processors of the contender.
@@ -117,24 +114,15 @@ pub struct Plan {
     pub other_cpus: Vec<usize>,
     /// Name of the engine.
     pub engine: String,
-    /// Time that the upstream holds every call back, in milliseconds: 0 but for what is to be
-    /// seen of a slow one.
-    pub upstream_delay_ms: f64,
-    /// Rates that are asked for in open loop; none in a run of closed loops only.
+    /// Rates that are asked for in open loop, each once; none in a run of closed loops only.
     pub rates: Vec<Rate>,
-    /// How often each of them is measured.
-    #[serde(default = "once")]
-    pub open_rounds: u32,
 }
 
 impl Plan {
-    /// Its rounds, and those of the open loops.
+    /// Its rounds, and the one of the open loops.
     #[must_use]
     pub fn rounds_in_all(&self) -> u32 {
-        match self.rates.is_empty() {
-            true => self.rounds,
-            false => self.rounds + self.open_rounds,
-        }
+        self.rounds + u32::from(!self.rates.is_empty())
     }
 
     /// Its place among runs that differ in nothing else.
@@ -142,7 +130,6 @@ impl Plan {
         Point {
             workers: self.workers,
             connections: self.connections,
-            slow_clients: self.slow_clients,
         }
     }
 
@@ -151,20 +138,13 @@ impl Plan {
         let Point {
             workers,
             connections,
-            slow_clients,
         } = point;
         Self {
             workers,
             connections,
-            slow_clients,
             ..self
         }
     }
-}
-
-/// Open loops of a run that does not say how often they were measured.
-fn once() -> u32 {
-    1
 }
 
 /// The numbers that runs with one report on how they scale may differ in, in the order of its rows.
@@ -172,7 +152,6 @@ fn once() -> u32 {
 pub struct Point {
     pub workers: usize,
     pub connections: usize,
-    pub slow_clients: usize,
 }
 
 /// A contender of the plan.

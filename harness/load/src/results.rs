@@ -237,18 +237,6 @@ mod tests {
     }
 
     #[test]
-    fn a_run_from_before_there_were_slow_clients_and_open_rounds_has_none_and_one() {
-        let mut run = sample::results().run;
-        run.plan.open_rounds = 1;
-        let text = String::from_utf8(sample::written(&Results::of(run.clone()))).unwrap();
-        let older = text
-            .replace(",\"open_rounds\":1", "")
-            .replace(",\"slow_clients\":0", "");
-        assert!(older.len() < text.len() - 30, "{older}");
-        assert_eq!(parse(older.as_bytes()).unwrap().run, run);
-    }
-
-    #[test]
     fn a_newer_form_is_refused_whatever_else_it_has() {
         let error = parse(b"{\"kind\":\"run\",\"schema\":3,\"new\":{}}\n").unwrap_err();
         assert_eq!(

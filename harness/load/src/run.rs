@@ -28,7 +28,6 @@ use testbed::cpus::Cpus;
 use testbed::interrupt::Interrupt;
 use testbed::postgres::TemporaryPostgres;
 use testbed::raw::Connection;
-use testbed::slow::SlowClients;
 
 /// Users, tokens and bodies that requests are made of: more than what a cache of last answers holds,
 /// few enough to stay in the generator's.
@@ -36,9 +35,6 @@ const USERS: usize = 1000;
 
 /// Time between two loads, for what the first left in sockets and queues.
 const BREATH: Duration = Duration::from_millis(200);
-
-/// Time for all slow clients to be connected.
-const GATHER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an error is about that is not the contender's: a full disk, say. It ends the run, which is
 /// resumed when that is mended.
@@ -132,11 +128,10 @@ impl Bench<'_> {
     /// Starts a contender, checks it, and measures what is left to measure of it in this round.
     fn visit(&self, contender: &Contender, visit: Visit, plan: &Plan, log: &mut Log) -> Result<()> {
         let Visit { round, .. } = visit;
-        let (pace, nth, of) = match round > plan.rounds {
-            true => ("open loop, ", round - plan.rounds, plan.open_rounds),
-            false => ("", round, plan.rounds),
+        let who = match round > plan.rounds {
+            true => format!("{}, open loops", contender.name),
+            false => format!("{}, round {round} of {}", contender.name, plan.rounds),
         };
-        let who = format!("{}, {pace}round {nth} of {of}", contender.name);
         self.tell(plan, log, &format!("{who}: starting"));
         let stage = self.set(contender, plan)?;
         self.tell(plan, log, &format!("{who}: checking"));
@@ -290,11 +285,6 @@ impl Stage {
         // the load's end with the contender.
         database.cut()?;
         let scans = database.scans()?;
-        let gather = |count| SlowClients::gather(count, self.running.address, GATHER_TIMEOUT);
-        let slow = match plan.slow_clients {
-            0 => None,
-            count => Some(gather(count)?),
-        };
         let mut of_users = None;
         while let Some(step) = schedule(plan, log).next_step(visit) {
             let pace = match step.pace {
@@ -329,7 +319,6 @@ impl Stage {
             write(log, Line::Attempt(Box::new(attempt)))?;
             sleep(BREATH);
         }
-        drop(slow);
         drop(self.running);
         if let Some(mut attempt) = of_users {
             let read = u64::try_from(database.scans()? - scans).ok();
@@ -361,8 +350,7 @@ impl Stage {
             warmup: Duration::from_secs_f64(plan.warmup_secs),
             duration: Duration::from_secs_f64(plan.duration_secs),
         };
-        let delay = Duration::from_secs_f64(plan.upstream_delay_ms / 1e3);
-        let upstream = self.subject.upstream()?.count_only(delay);
+        let upstream = self.subject.upstream()?.count_only();
         let mut watch = Watch::over(self.scene.clone(), bench.interrupt);
         let started_at = now();
         let (begun, (calls, in_hand)) = (Instant::now(), upstream.count());

@@ -176,15 +176,12 @@ fn run() -> Run {
             contender_cpus: vec![0],
             other_cpus: vec![1],
             engine: "wrk".to_owned(),
-            slow_clients: 0,
-            upstream_delay_ms: 0.0,
             rates: vec![
                 Rate::PercentOfSlowest(25.0),
                 Rate::PercentOfSlowest(50.0),
                 Rate::PercentOfSlowest(75.0),
                 Rate::Sweep,
             ],
-            open_rounds: ROUNDS,
         },
         imported: None,
     }

@@ -100,7 +100,7 @@ impl Schedule<'_> {
             .iter()
             .filter(|planned| !planned.is_limit);
         let cells = contenders.count() * self.plan.scenarios.len();
-        cells * rates.sum::<usize>() * self.plan.open_rounds as usize
+        cells * rates.sum::<usize>()
     }
 
     /// About how long all that is left will take.
@@ -416,25 +416,6 @@ mod tests {
     }
 
     #[test]
-    fn open_loops_have_as_many_rounds_as_are_asked_for() {
-        let plan = Plan {
-            rounds: 0,
-            open_rounds: 2,
-            ..plan(&["a", "b"], &[Scenario::Info], &[Rate::Fixed(7.0)])
-        };
-        let expected = ["1 a info 7", "1 b info 7", "2 b info 7", "2 a info 7"];
-        assert_eq!(done(&plan, |_, _| (7, 1.0)), expected);
-        // Who fails in one of them has the next.
-        let lines = [
-            start("a", 1, &["info/value"]),
-            attempt("b", 1, open(7.0), 7, 1.0),
-            attempt("b", 2, open(7.0), 7, 1.0),
-        ];
-        let (visit, _) = next(&plan, &lines).unwrap();
-        assert_eq!((visit.round, visit.contender), (2, 0));
-    }
-
-    #[test]
     fn a_rate_that_several_ask_for_is_measured_once() {
         let rates = [Rate::PercentOfSlowest(25.0), Rate::Sweep];
         let plan = plan(&["a"], &[Scenario::Info], &rates);
@@ -458,23 +439,6 @@ mod tests {
         assert_eq!(
             estimate(&lines),
             Duration::from_millis(3 * (9_000 + 12_400))
-        );
-    }
-
-    #[test]
-    fn every_start_for_open_loops_takes_its_time_once() {
-        let plan = Plan {
-            open_rounds: 3,
-            ..plan(&["a"], &[Scenario::Info], &[Rate::Fixed(7.0)])
-        };
-        let schedule = Schedule {
-            plan: &plan,
-            lines: &[],
-        };
-        // Two closed and three open rounds.
-        assert_eq!(
-            schedule.estimate(),
-            Duration::from_millis(5 * (9_000 + 12_400))
         );
     }
 }

@@ -76,20 +76,6 @@ pub(super) struct BenchOptions {
     /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
-    /// How often each open loop is measured
-    #[arg(long, requires = "rate", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    open_rounds: u32,
-    /// Clients beside the load that send the head of a request a byte at a time; several likewise
-    #[arg(
-        long,
-        value_name = "NUMBERS",
-        default_value = "0",
-        value_delimiter = ','
-    )]
-    slow_clients: Vec<usize>,
-    /// Time that the upstream holds back every call
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
-    upstream_delay: Duration,
     /// Folder for the results [default: reports/<date>-<host>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -242,8 +228,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
 
 /// Fails if a plan asks for more connections than this process may hold.
 fn must_fit(plans: &[Plan]) -> Result<()> {
-    let of_plan = |plan: &Plan| plan.connections.saturating_add(plan.slow_clients);
-    let asked = plans.iter().map(of_plan).max().unwrap_or(0);
+    let asked = plans.iter().map(|plan| plan.connections).max().unwrap_or(0);
     let most = serve::connections_max();
     ensure!(
         asked <= most,
@@ -300,17 +285,15 @@ impl BenchOptions {
         Ok(Split { contender, others })
     }
 
-    /// A plan for each number of workers, of connections, and of slow clients.
+    /// A plan for each number of workers and of connections.
     fn plans(&self, contenders: &[Contender], split: &Split) -> Vec<Plan> {
         let mut points = Vec::new();
         for &workers in &self.workers {
             for &connections in &self.connections {
-                let slow = self.slow_clients.iter();
-                points.extend(slow.map(|&slow_clients| Point {
+                points.push(Point {
                     workers,
                     connections,
-                    slow_clients,
-                }));
+                });
             }
         }
         points.sort_unstable();
@@ -341,14 +324,11 @@ impl BenchOptions {
             duration_secs: duration.as_secs_f64(),
             warmup_secs: warmup.as_secs_f64(),
             connections: point.connections,
-            slow_clients: point.slow_clients,
             workers: point.workers,
             contender_cpus: split.contender.numbers().to_vec(),
             other_cpus: split.others.numbers().to_vec(),
             engine: self.engine.engine().name().to_owned(),
-            upstream_delay_ms: self.upstream_delay.as_secs_f64() * 1e3,
             rates: self.rate.clone(),
-            open_rounds: self.open_rounds,
         }
     }
 

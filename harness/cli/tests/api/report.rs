@@ -64,10 +64,7 @@ fn run_at(cpu_secs: [f64; 2]) -> tempfile::TempDir {
             contender_cpus: vec![0],
             other_cpus: vec![1],
             engine: "wrk".to_owned(),
-            slow_clients: 0,
-            upstream_delay_ms: 0.0,
             rates: Vec::new(),
-            open_rounds: 1,
         },
         imported: None,
     }))];

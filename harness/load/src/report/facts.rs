@@ -218,29 +218,14 @@ pub(super) fn plans(plans: &[&Plan]) -> String {
     };
     let open = match plan.rates.is_empty() {
         true => String::new(),
-        false => format!(
-            "; open loop at {}{}",
-            rates(&plan.rates),
-            again(plan.open_rounds)
-        ),
+        false => format!("; open loop at {}", rates(&plan.rates)),
     };
     let rounds = match plan.rounds {
         0 => "Attempts".to_owned(),
         _ => counted(|plan| plan.rounds as usize, "round"),
     };
-    let slow = match plan.upstream_delay_ms > 0.0 {
-        true => format!("; an upstream held back by {} ms", plan.upstream_delay_ms),
-        false => String::new(),
-    };
-    let beside = match plans.iter().all(|plan| plan.slow_clients == 0) {
-        true => String::new(),
-        false => format!(
-            ", beside {}",
-            counted(|plan| plan.slow_clients, "slow client")
-        ),
-    };
     format!(
-        "{rounds} of {} s after {} s of warm-up, {} from {}{beside}, {}, contender on processor {}, everything else on {}{open}{slow}.",
+        "{rounds} of {} s after {} s of warm-up, {} from {}, {}, contender on processor {}, everything else on {}{open}.",
         plan.duration_secs,
         plan.warmup_secs,
         counted(|plan| plan.connections, "connection"),
@@ -249,14 +234,6 @@ pub(super) fn plans(plans: &[&Plan]) -> String {
         cpus(&plan.contender_cpus),
         cpus(&plan.other_cpus),
     )
-}
-
-/// How often something is done, where that is more than once.
-fn again(times: u32) -> String {
-    match times {
-        1 => String::new(),
-        _ => format!(", {times} times"),
-    }
 }
 
 fn rates(rates: &[Rate]) -> String {

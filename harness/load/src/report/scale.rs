@@ -1,4 +1,4 @@
-//! How a contender scales: a report on runs that differ in workers, connections and slow clients only.
+//! How a contender scales: a report on runs that differ in workers and connections only.
 //! Each is a run as any other, in a folder of its own.
 
 mod chart;
@@ -22,7 +22,7 @@ use super::write_whole;
 
 /// What the figures of this report are.
 const METHOD: [&str; 4] = [
-    "Each number of workers, connections and slow clients is a run of its own, with all that the report of a run tells; their rounds take turns, so that what drifts hits them alike.",
+    "Each number of workers and connections is a run of its own, with all that the report of a run tells; their rounds take turns, so that what drifts hits them alike.",
     "Processor time per request is the median of the rounds, and its ratio is to the first row of the same contender: below 1 a request costs less than there.",
     "Memory is the contender's resident memory under load, the median of the rounds' means; memory per connection is what it grew by since the row before, if it grew, by connection.",
     "Requests per second are the contender's own only where the verdict is server-bound.",
@@ -41,7 +41,6 @@ pub struct Row<'a> {
     pub contender: &'a str,
     pub workers: usize,
     pub connections: usize,
-    pub slow_clients: usize,
     pub cpu_us_per_request: Option<Estimate>,
     /// Against the first row of the contender in the scenario.
     pub of_first: Option<f64>,
@@ -56,14 +55,7 @@ pub struct Row<'a> {
 
 /// Name of the folder of a run among others.
 pub fn name(plan: &Plan) -> String {
-    let slow = match plan.slow_clients {
-        0 => String::new(),
-        slow => format!("-slow-clients-{slow}"),
-    };
-    format!(
-        "workers-{}-connections-{}{slow}",
-        plan.workers, plan.connections
-    )
+    format!("workers-{}-connections-{}", plan.workers, plan.connections)
 }
 
 /// The folders of the runs in a folder, in no order; none if it holds a run itself.
@@ -128,7 +120,7 @@ impl Scale {
         let first = rest(&runs[0]);
         ensure!(
             runs.iter().all(|results| rest(results) == first),
-            "these runs differ in more than workers, connections and slow clients"
+            "these runs differ in more than workers and connections"
         );
         Ok(Self { runs })
     }
@@ -190,7 +182,6 @@ fn row(results: &Results, contender: usize, scenario: Scenario) -> Row<'_> {
         contender: &plan.contenders[contender].name,
         workers: plan.workers,
         connections: plan.connections,
-        slow_clients: plan.slow_clients,
         cpu_us_per_request: cell.cpu_us_per_request,
         of_first: None,
         requests_per_sec: cell.requests_per_sec,
@@ -213,9 +204,9 @@ fn ratio(row: &Row<'_>, first: Option<&Row<'_>>) -> Option<f64> {
 fn growth(row: &Row<'_>, before: Option<&Row<'_>>) -> Option<f64> {
     let before = before.filter(|it| (it.contender, it.workers) == (row.contender, row.workers))?;
     let bytes = row.rss_mean_bytes?.checked_sub(before.rss_mean_bytes?)?;
-    let held = |row: &Row<'_>| row.connections + row.slow_clients;
-    let connections = held(row)
-        .checked_sub(held(before))
+    let connections = row
+        .connections
+        .checked_sub(before.connections)
         .filter(|more| *more > 0)?;
     (bytes > 0).then_some(bytes as f64 / connections as f64)
 }

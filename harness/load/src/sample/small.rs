@@ -25,10 +25,7 @@ pub(crate) fn plan(names: &[&str]) -> Plan {
         contender_cpus: vec![0],
         other_cpus: vec![1],
         engine: "own".to_owned(),
-        slow_clients: 0,
-        upstream_delay_ms: 0.0,
         rates: Vec::new(),
-        open_rounds: 1,
     }
 }
 

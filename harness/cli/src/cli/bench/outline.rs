@@ -33,7 +33,7 @@ pub(super) fn outline(plans: &[Plan]) -> String {
     let open: usize = schedules().map(|schedule| schedule.open_attempts()).sum();
     let _ = write!(
         text,
-        "\n\n{} rounds of {}, and {} of open loops: {} s each after {} s, {} connections, {} slow clients, {} workers, engine {}\n\
+        "\n\n{} rounds of {}, and {} of open loops: {} s each after {} s, {} connections, {} workers, engine {}\n\
          contender on processor {:?}, everything else on {:?}\n\
          {} attempts in closed loop, {} in open loop: about {}",
         plan.rounds,
@@ -42,7 +42,6 @@ pub(super) fn outline(plans: &[Plan]) -> String {
         plan.duration_secs,
         plan.warmup_secs,
         each(plans.iter().map(|plan| plan.connections)),
-        each(plans.iter().map(|plan| plan.slow_clients)),
         each(plans.iter().map(|plan| plan.workers)),
         plan.engine,
         plan.contender_cpus,

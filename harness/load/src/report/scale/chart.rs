@@ -102,25 +102,18 @@ fn described(curve: &Curve, figure: Figure, unit: &str) -> String {
     points.collect::<Vec<_>>().join(", ")
 }
 
-/// Over the connections, slow clients with them, if there are several numbers of them, else over the
-/// workers.
+/// Over the connections if there are several numbers of them, else over the workers.
 fn curves(scale: &Scale, scenario: Scenario, figure: Figure) -> (Vec<Curve>, &'static str) {
-    let differs_in_load = scale.differs_in(|plan| plan.connections);
-    let differs_in_slow = scale.differs_in(|plan| plan.slow_clients);
-    let over_connections = differs_in_load || differs_in_slow;
+    let over_connections = scale.differs_in(|plan| plan.connections);
     let has_workers = over_connections && scale.differs_in(|plan| plan.workers);
-    let has_slow = differs_in_load && differs_in_slow;
     let mut curves: Vec<Curve> = Vec::new();
     for row in scale.rows_of(scenario) {
         let mut name = row.contender.to_owned();
         if has_workers {
             name += &format!(", {} workers", row.workers);
         }
-        if has_slow {
-            name += &format!(", {} slow clients", whole(row.slow_clients as f64));
-        }
         let number = match over_connections {
-            true => row.connections + row.slow_clients,
+            true => row.connections,
             false => row.workers,
         };
         let Some(value) = figure.value(&row) else {

@@ -89,7 +89,6 @@ impl Scale {
                 contender: row.contender,
                 workers: row.workers,
                 connections: row.connections,
-                slow_clients: row.slow_clients,
                 cpu_us_per_request: median(row.cpu_us_per_request),
                 of_first: row.of_first,
                 requests_per_sec: median(row.requests_per_sec),
@@ -114,7 +113,6 @@ struct Record<'a> {
     contender: &'a str,
     workers: usize,
     connections: usize,
-    slow_clients: usize,
     cpu_us_per_request: Option<f64>,
     of_first: Option<f64>,
     requests_per_sec: Option<f64>,
@@ -131,14 +129,10 @@ pub(super) fn cells(row: &Row<'_>) -> [String; 9] {
         let kibibytes = bytes / 1024.0;
         format!(", {kibibytes:+.1} KiB each")
     });
-    let slow = match row.slow_clients {
-        0 => String::new(),
-        slow => format!(", {} slow", whole(slow as f64)),
-    };
     [
         row.contender.to_owned(),
         whole(row.workers as f64),
-        whole(row.connections as f64) + &slow,
+        whole(row.connections as f64),
         with_interval(row.cpu_us_per_request.as_ref(), short),
         or_none(row.of_first, |share| format!("{share:.2}")),
         with_interval(row.requests_per_sec.as_ref(), whole),

@@ -100,60 +100,6 @@ fn over_workers_alone_there_is_one_curve_of_them() {
 }
 
 #[test]
-fn a_slow_client_is_a_connection_beside_those_of_the_load() {
-    let beside = |slow_clients, cpu_us, rss_bytes| {
-        let mut results = run(1, 100, cpu_us, rss_bytes);
-        results.run.plan.slow_clients = slow_clients;
-        results
-    };
-    let scale = Scale::of(vec![
-        beside(1000, 8.4, 6_024_000),
-        beside(0, 8.0, 5_000_000),
-    ])
-    .unwrap();
-    let markdown = scale.markdown();
-    assert!(
-        markdown.contains("100 connections from own, beside 0 and 1,000 slow clients"),
-        "{markdown}"
-    );
-    assert!(
-        markdown.contains("| axum | 1 | 100, 1,000 slow | 8.40 | 1.05 |"),
-        "{markdown}"
-    );
-    assert!(markdown.contains("+1.0 KiB each"), "{markdown}");
-    let page = scale.page();
-    assert!(
-        page.contains("8.00 µs at 100 connections, 8.40 µs at 1,100 connections"),
-        "{page}"
-    );
-    let names = scale.runs.iter().map(|results| name(&results.run.plan));
-    assert_eq!(
-        names.collect::<Vec<_>>(),
-        [
-            "workers-1-connections-100",
-            "workers-1-connections-100-slow-clients-1000"
-        ]
-    );
-}
-
-#[test]
-fn where_connections_differ_too_there_is_a_curve_for_each_number_of_slow_clients() {
-    let mut runs = Vec::new();
-    for (connections, slow_clients) in [(10, 0), (10, 5), (100, 0), (100, 5)] {
-        let mut results = run(1, connections, 8.0, 1);
-        results.run.plan.slow_clients = slow_clients;
-        runs.push(results);
-    }
-    let page = Scale::of(runs).unwrap().page();
-    for curve in [
-        "8.00 µs at 10 connections, 8.00 µs at 100 connections",
-        "8.00 µs at 15 connections, 8.00 µs at 105 connections",
-    ] {
-        assert!(page.contains(curve), "{page}");
-    }
-}
-
-#[test]
 fn runs_that_differ_in_more_are_no_scale() {
     let mut other = run(2, 1, 1.0, 1);
     other.run.plan.duration_secs += 1.0;
