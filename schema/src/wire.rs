@@ -170,7 +170,6 @@ pub struct Vendor<'a> {
 /// Answer of `GET /users/me`: the user's row.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "sqlx", derive(sqlx::FromRow))]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// The token's `sub`.
@@ -185,4 +184,20 @@ pub struct Profile {
     pub city: String,
     /// Country.
     pub country: String,
+}
+
+// By hand, because the derive makes cargo build all of sqlx a second time, for the macro itself.
+#[cfg(feature = "sqlx")]
+impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for Profile {
+    fn from_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Self> {
+        use sqlx::Row;
+        Ok(Self {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            email: row.try_get("email")?,
+            address: row.try_get("address")?,
+            city: row.try_get("city")?,
+            country: row.try_get("country")?,
+        })
+    }
 }

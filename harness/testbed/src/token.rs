@@ -1,29 +1,57 @@
-//! Tokens for the endpoints that ask for one.
+//! Tokens (RFC 7519) for the endpoints that require one, signed with an HMAC (RFC 7518, 3.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use hmac::digest::KeyInit;
+use hmac::{Hmac, Mac};
 use schema::Claims;
+use sha2::{Sha256, Sha384, Sha512};
 
 /// The header of the public harness's tokens, byte for byte.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// A token (RFC 7519) with these claims, signed by HS256 with the raw bytes of `secret`: for equal
-/// claims, byte for byte what the public harness sends.
+/// An algorithm of RFC 7518, section 3.2.
+#[derive(Clone, Copy, Debug)]
+pub enum Algorithm {
+    /// HMAC with SHA-256, the algorithm of the contract.
+    HS256,
+    /// HMAC with SHA-384.
+    HS384,
+    /// HMAC with SHA-512.
+    HS512,
+}
+
+/// Signs `claims` by HS256 with the raw bytes of `secret`; equal, byte for byte, to the token that the
+/// public harness sends for the same claims.
 #[must_use]
 pub fn sign(claims: &Claims, secret: &str) -> String {
     let payload = serde_json::to_string(claims).expect("claims are plain JSON");
     forge(HEADER, &payload, Algorithm::HS256, secret)
 }
 
-/// A token of this header and payload, whatever they say, signed by an HMAC algorithm.
+/// Signs any header and payload, valid or not.
+#[must_use]
 pub fn forge(header: &str, payload: &str, algorithm: Algorithm, secret: &str) -> String {
     let [header, payload] = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part));
     let signed = format!("{header}.{payload}");
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    let signature = crypto::sign(signed.as_bytes(), &key, algorithm)
-        .expect("an HMAC takes a key of any length");
+    let signature = signature(&signed, algorithm, secret);
     format!("{signed}.{signature}")
+}
+
+/// Returns the third part of the token whose first two parts are `signed`.
+#[must_use]
+pub fn signature(signed: &str, algorithm: Algorithm, secret: &str) -> String {
+    match algorithm {
+        Algorithm::HS256 => mac::<Hmac<Sha256>>(signed, secret),
+        Algorithm::HS384 => mac::<Hmac<Sha384>>(signed, secret),
+        Algorithm::HS512 => mac::<Hmac<Sha512>>(signed, secret),
+    }
+}
+
+fn mac<M: Mac + KeyInit>(signed: &str, secret: &str) -> String {
+    let mac = <M as KeyInit>::new_from_slice(secret.as_bytes());
+    let mac = mac.expect("an HMAC takes a key of any length");
+    URL_SAFE_NO_PAD.encode(mac.chain_update(signed).finalize().into_bytes())
 }
 
 #[cfg(test)]
@@ -32,7 +60,7 @@ mod tests {
 
     /// Computed with `openssl dgst -sha256 -hmac secret -binary | base64`.
     #[test]
-    fn a_token_is_signed_over_its_header_and_claims() {
+    fn claims_signed_by_hs256_equal_openssl_output() {
         let claims = schema::fixtures::claims();
         assert_eq!(
             sign(&claims, "secret"),
@@ -42,8 +70,25 @@ mod tests {
         );
     }
 
+    /// Computed with `openssl dgst -sha384 -hmac secret` and `-sha512`.
     #[test]
-    fn another_secret_signs_otherwise() {
+    fn longer_hashes_equal_openssl_output() {
+        for (algorithm, expected) in [
+            (
+                Algorithm::HS384,
+                "h3Q8ogjsJJt48TXCs8GfvXsBYykwU6-b0OwCMAcOO5YjP1LhNU1_Z2Lnf492Xgy2",
+            ),
+            (
+                Algorithm::HS512,
+                "UkGznzdABE09dY43oQEfSPBndkyl33hI05Af09hPafjhuwndugH9umlSCGlwHBCltZYoqK8tKZ9SaI3SZWi15g",
+            ),
+        ] {
+            assert_eq!(signature("a.b", algorithm, "secret"), expected);
+        }
+    }
+
+    #[test]
+    fn another_secret_gives_another_token() {
         let claims = schema::fixtures::claims();
         assert_ne!(sign(&claims, "one"), sign(&claims, "two"));
     }

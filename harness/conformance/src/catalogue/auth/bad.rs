@@ -2,12 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::Algorithm;
 use schema::{Claims, fixtures};
 use serde_json::{Value, json};
 
 use super::super::super::{Subject, random};
-use testbed::token::{self, forge};
+use testbed::token::{self, Algorithm, forge};
 
 /// The case that a contender may declare away.
 pub(super) const EXPIRED: &str = "expired";

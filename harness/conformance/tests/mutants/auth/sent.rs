@@ -7,9 +7,9 @@ use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use schema::env;
 use serde_json::Value;
+use testbed::token::{self, Algorithm};
 
 /// The `Authorization` headers of a request, and the token of the first, as far as there is one.
 pub(super) struct Sent {
@@ -53,8 +53,7 @@ impl Sent {
     pub(super) fn signature(&self, added: &str) -> String {
         let signed = self.parts[..self.parts.len().min(2)].join(".");
         let secret = env::bench_value(&env::JWT_SECRET).to_owned() + added;
-        let key = EncodingKey::from_secret(secret.as_bytes());
-        crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap()
+        token::signature(&signed, Algorithm::HS256, &secret)
     }
 
     /// Whether it is signed by HS256 with the secret, whatever its header says.
