@@ -40,6 +40,13 @@ fn answers_the_row_of_the_token_s_user() {
 }
 
 #[test]
+fn bench_token_file_holds_the_token_of_the_bench_claims() {
+    let token = include_str!("../../../schema/bench.token").trim_end();
+    let header = format!("authorization: Bearer {token}");
+    assert_eq!(header, authorization(&fixtures::claims()));
+}
+
+#[test]
 fn a_user_that_does_not_exist_is_not_found() {
     let target = Target::start();
     for sub in [
