@@ -282,28 +282,49 @@ fn dependencies(manifest: &str, section: &str) -> Vec<String> {
 
 #[test]
 fn the_crates_depend_on_each_other_as_the_architecture_says() {
-    let members = [
-        "schema",
-        "serve",
-        "upstream",
-        "target-axum",
-        "limit",
-        "harness",
-    ];
+    let harness = ["testbed", "conformance", "load", "chaos"];
     for (package, allowed) in [
         ("schema", &[][..]),
         ("serve", &["schema"]),
         ("upstream", &["schema", "serve"]),
         ("target-axum", &["schema", "serve"]),
         ("limit", &["schema", "serve"]),
-        ("harness", &["schema", "serve", "upstream"]),
+        ("harness/testbed", &["schema", "serve"]),
+        (
+            "harness/conformance",
+            &["schema", "serve", "upstream", "testbed"],
+        ),
+        ("harness/load", &["schema", "testbed", "conformance"]),
+        (
+            "harness/chaos",
+            &[
+                "schema",
+                "serve",
+                "upstream",
+                "testbed",
+                "conformance",
+                "load",
+            ],
+        ),
+        (
+            "harness/cli",
+            &["schema", "serve", "testbed", "conformance", "load", "chaos"],
+        ),
     ] {
         let dependencies = dependencies(&format!("{package}/Cargo.toml"), "dependencies");
         assert!(!dependencies.is_empty());
-        for member in members {
+        let services = [
+            "schema",
+            "serve",
+            "upstream",
+            "target-axum",
+            "limit",
+            "harness",
+        ];
+        for member in services.iter().chain(&harness) {
             let depends = dependencies.iter().any(|name| name == member);
             assert!(
-                !depends || allowed.contains(&member),
+                !depends || allowed.contains(member),
                 "{package} depends on {member}"
             );
         }
