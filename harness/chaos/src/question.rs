@@ -214,7 +214,7 @@ impl Questions {
         match &question.right {
             Right::Value(expected) => {
                 if let Err(flaw) = expected.check(&answer.body) {
-                    return Some(flaw.to_owned());
+                    return Some(flaw);
                 }
             }
             Right::Served => {

@@ -13,12 +13,12 @@ mod upstream_faults;
 mod users;
 
 use serde_json::Value;
-use uuid::{Uuid, Variant};
+use uuid::Uuid;
 
 use super::Check;
 use super::client::Exchange;
-use super::field_order;
 use super::verdict::Failure;
+use testbed::json::{field_order, parse_uuid_v4};
 
 /// All checks, in the order of the contract.
 pub(super) fn all() -> Vec<Check> {
@@ -42,12 +42,8 @@ pub(super) fn all() -> Vec<Check> {
 
 /// Fails unless the text is a UUID v4 (RFC 9562, 5.4) in its canonical form.
 fn uuid_v4(text: &str, exchange: &Exchange) -> Result<Uuid, Failure> {
-    let id = Uuid::try_parse(text).ok().filter(|id| {
-        id.get_version_num() == 4
-            && id.get_variant() == Variant::RFC4122
-            && id.hyphenated().to_string() == text.to_ascii_lowercase()
-    });
-    id.ok_or_else(|| exchange.failure(format!("a UUID v4, but the id is {text:?}")))
+    parse_uuid_v4(text)
+        .ok_or_else(|| exchange.failure(format!("a UUID v4, but the id is {text:?}")))
 }
 
 /// Fails unless no two of these ids are the same.
@@ -89,7 +85,7 @@ fn random(ids: &[Uuid], whose: &str) -> Result<(), Failure> {
 /// Fails unless the fields of the JSON object are these, in this order; those of an object in it
 /// are `outer.inner`.
 fn in_order(exchange: &Exchange, fields: &[&str]) -> Result<(), Failure> {
-    let came = field_order::fields(&exchange.answer.body).unwrap_or_default();
+    let came = field_order(&exchange.answer.body).unwrap_or_default();
     if came == fields {
         return Ok(());
     }

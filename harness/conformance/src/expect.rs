@@ -4,11 +4,14 @@ use schema::ErrorCode;
 use serde_json::Value;
 
 use super::client::Exchange;
-use super::difference::{cut, difference};
 use super::verdict::Failure;
+use testbed::json::{Difference, differences, shortened};
 
 /// Longest body that a failure shows, in characters.
 const BODY_MAX_CHARS: usize = 300;
+
+/// Most differences that a failure shows.
+const LINES_MAX: usize = 8;
 
 impl Exchange {
     /// The failure of this exchange.
@@ -20,7 +23,7 @@ impl Exchange {
     pub fn came(&self) -> String {
         let body = match self.answer.text() {
             body if body.is_empty() => "an empty body".to_owned(),
-            body => cut(&body, BODY_MAX_CHARS),
+            body => shortened(&body, BODY_MAX_CHARS),
         };
         format!("{} {body}", self.answer.status)
     }
@@ -51,9 +54,15 @@ impl Exchange {
     /// Fails unless the status is this one and the body is JSON of this value.
     pub fn is(&self, status: u16, expected: &Value) -> Result<(), Failure> {
         self.has_status(status)?;
-        let lines = difference(expected, &self.json()?);
-        if lines.is_empty() {
+        let differences = differences(expected, &self.answer.body)
+            .map_err(|error| self.failure(format!("a JSON body ({error})")))?;
+        if differences.is_empty() {
             return Ok(());
+        }
+        let mut lines: Vec<_> = differences.iter().map(Difference::to_string).collect();
+        if lines.len() > LINES_MAX {
+            lines.truncate(LINES_MAX);
+            lines.push(format!("and {} more", differences.len() - LINES_MAX));
         }
         Err(self
             .failure(format!("{status} {expected}"))

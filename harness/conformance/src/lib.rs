@@ -7,9 +7,7 @@
 mod catalogue;
 mod client;
 pub mod database;
-mod difference;
 mod expect;
-mod field_order;
 pub mod random;
 mod report;
 pub mod request;

@@ -9,6 +9,7 @@ pub mod contender;
 pub mod cpus;
 pub mod daemon;
 pub mod interrupt;
+pub mod json;
 pub mod level;
 pub mod lock;
 pub mod number;

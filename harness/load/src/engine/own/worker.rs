@@ -197,7 +197,7 @@ impl<'a> Worker<'a> {
     fn receive(&mut self, index: usize) -> Result<()> {
         let connection = &mut self.connections[index];
         let input = &self.load.inputs[connection.input];
-        let answer = match connection.receive(input.expected.header) {
+        let answer = match connection.receive(input.header) {
             Came::Nothing => return Ok(()),
             Came::Lost(kind) => {
                 self.lose(index, kind);
@@ -226,7 +226,7 @@ impl<'a> Worker<'a> {
     fn judge(&mut self, index: usize, answer: &Answer) -> Result<(), Cow<'a, str>> {
         let load = self.load;
         let connection = &self.connections[index];
-        let expected = &load.inputs[connection.input].expected;
+        let input = &load.inputs[connection.input];
         if answer.status != load.scenario.status() {
             return Err(format!("status {}", answer.status).into());
         }
@@ -234,7 +234,7 @@ impl<'a> Worker<'a> {
             return Err("content type".into());
         }
         if !answer.has_header {
-            return Err(format!("header {}", expected.header.unwrap_or_default()).into());
+            return Err(format!("header {}", input.header.unwrap_or_default()).into());
         }
         let body = connection.body(answer);
         let length = &mut self.lengths[connection.input];
@@ -243,7 +243,7 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         self.unread = 0;
-        expected.check(body)?;
+        input.expected.check(body)?;
         *length = Some(body.len());
         Ok(())
     }
