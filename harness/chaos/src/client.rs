@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use load::engine::own::answer::{self, parse};
+use testbed::http1::{self, Response};
 
 /// Most connections that are kept while nothing is asked on them.
 const KEPT_MAX: usize = 256;
@@ -151,7 +151,7 @@ async fn exchange(
         if ended && buffer.is_empty() {
             return Err(Lost::BeforeAnswer);
         }
-        match parse(&mut buffer, ended, None) {
+        match http1::response(&mut buffer, ended, None) {
             Ok(Some(answer)) if answer.end < buffer.len() => {
                 return Ok((Came::Nonsense("more than one answer"), false));
             }
@@ -169,26 +169,25 @@ async fn exchange(
     }
 }
 
-fn whole(buffer: &[u8], answer: &answer::Answer, header: Option<&str>) -> Answer {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut head = httparse::Response::new(&mut headers);
-    // It was parsed before.
-    let _ = head.parse(buffer);
-    let value = |name: &str| {
-        let mut of_name = head
-            .headers
-            .iter()
-            .filter(|header| header.name.eq_ignore_ascii_case(name));
-        match (of_name.next(), of_name.next()) {
-            (Some(one), None) => String::from_utf8(one.value.to_vec()).ok(),
-            _ => None,
+fn whole(buffer: &[u8], answer: &Response, header: Option<&str>) -> Answer {
+    let mut has_retry_after = false;
+    let mut values = Vec::new();
+    // The head was parsed before.
+    let _ = http1::head(&buffer[answer.start..], |name, value| {
+        has_retry_after |= name.eq_ignore_ascii_case("retry-after");
+        if header.is_some_and(|header| header.eq_ignore_ascii_case(name)) {
+            values.push(String::from_utf8(value.to_vec()));
         }
+    });
+    let header = match values.len() {
+        1 => values.remove(0).ok(),
+        _ => None,
     };
     Answer {
         status: answer.status,
         is_json: answer.is_json,
-        has_retry_after: value("retry-after").is_some(),
-        header: header.and_then(value),
+        has_retry_after,
+        header,
         body: buffer[answer.body.clone()].to_vec(),
     }
 }

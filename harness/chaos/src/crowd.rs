@@ -11,9 +11,9 @@ use tokio::time::sleep;
 
 use super::question::Questions;
 use super::route::Route;
-use load::engine::own::answer::parse;
 use load::scenario::Scenario;
 use testbed::aside::{Aside, Tasks};
+use testbed::http1;
 use testbed::slow::{self, PAUSE};
 
 /// Connections that are opened at the same time.
@@ -182,7 +182,7 @@ async fn flood(address: SocketAddr, questions: &Questions, counts: &Counts) {
             }
             let mut came = 0;
             while came < ahead {
-                match parse(&mut buffer, false, None) {
+                match http1::response(&mut buffer, false, None) {
                     Ok(Some(answer)) => {
                         buffer.drain(..answer.end);
                         came += 1;

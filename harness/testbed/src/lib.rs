@@ -8,6 +8,7 @@ pub mod columns;
 pub mod contender;
 pub mod cpus;
 pub mod daemon;
+pub mod http1;
 pub mod interrupt;
 pub mod json;
 pub mod level;

@@ -4,7 +4,6 @@
 //! earlier right answer to the same input had another length, or none came yet, and of all others
 //! on a sample. Neighbouring requests are different ones.
 
-pub mod answer;
 mod connection;
 mod schedule;
 mod tally;

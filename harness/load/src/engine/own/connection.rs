@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::answer::{self, Answer};
+use testbed::http1::{self, Response};
 
 /// Room for answers to begin with: those of the contract take less than 1 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -43,7 +43,7 @@ pub(super) enum Came {
     /// Nothing whole.
     Nothing,
     /// A whole answer.
-    Answer(Answer),
+    Answer(Response),
     /// The connection is of no use any more.
     Lost(&'static str),
 }
@@ -171,7 +171,7 @@ impl Connection {
             Err(error) if is_passing(&error) => return Came::Nothing,
             Err(error) => return Came::Lost(said_of(&error)),
         };
-        match answer::parse(&mut self.buffer[..self.filled], ended, header) {
+        match http1::response(&mut self.buffer[..self.filled], ended, header) {
             Ok(Some(answer)) => Came::Answer(answer),
             Ok(None) if ended => Came::Lost("connection closed"),
             Ok(None) => Came::Nothing,
@@ -180,7 +180,7 @@ impl Connection {
     }
 
     /// The body of an answer that has just come.
-    pub(super) fn body(&self, answer: &Answer) -> &[u8] {
+    pub(super) fn body(&self, answer: &Response) -> &[u8] {
         &self.buffer[answer.body.clone()]
     }
 
@@ -190,7 +190,7 @@ impl Connection {
     }
 
     /// Whether bytes have come beyond an answer.
-    pub(super) fn is_beyond(&self, answer: &Answer) -> bool {
+    pub(super) fn is_beyond(&self, answer: &Response) -> bool {
         self.filled > answer.end
     }
 }

@@ -13,11 +13,11 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::thread::set_current_timer_slack;
 
-use super::answer::Answer;
 use super::connection::{Came, Connection, State};
 use super::schedule::Schedule;
 use super::tally::Tally;
 use crate::engine::Load;
+use testbed::http1::Response;
 
 /// Time for an answer, and in open loop for a due request to find a free connection. Longer than
 /// any deadline of the contract: who keeps those is never cut off.
@@ -223,7 +223,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Whether an answer is right; the error says what is not.
-    fn judge(&mut self, index: usize, answer: &Answer) -> Result<(), Cow<'a, str>> {
+    fn judge(&mut self, index: usize, answer: &Response) -> Result<(), Cow<'a, str>> {
         let load = self.load;
         let connection = &self.connections[index];
         let input = &load.inputs[connection.input];
