@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::record::{Attempt, Planned, Truth, Usage, Verdict};
+use super::record::{Attempt, Bottleneck, Planned, ResourceUsage, Usage};
 use super::results::Results;
 use super::scenario::Scenario;
 use super::score::Figures;
@@ -24,7 +24,7 @@ pub struct Cell<'a> {
     /// How many checks it failed; it is not ranked if it is one.
     pub failed_checks: usize,
     /// Of all its attempts: see [`combined`]. None if there is none.
-    pub verdict: Option<Verdict>,
+    pub bottleneck: Option<Bottleneck>,
     /// The primary figure.
     pub cpu_us_per_request: Option<Estimate>,
     /// Right answers per second.
@@ -66,24 +66,24 @@ pub struct Split {
     pub postgres_us: f64,
 }
 
-/// The verdict of several attempts: server-bound only if all of them are; errors if there is one
+/// The bottleneck of several attempts: server-bound only if all of them are; errors if there is one
 /// with errors; else the most frequent of the others, and of equally frequent ones the graver.
 #[must_use]
-pub fn combined(verdicts: &[Verdict]) -> Option<Verdict> {
+pub fn combined(bottlenecks: &[Bottleneck]) -> Option<Bottleneck> {
     let mut counts = BTreeMap::new();
-    for verdict in verdicts {
-        *counts.entry(*verdict).or_insert(0_usize) += 1;
+    for bottleneck in bottlenecks {
+        *counts.entry(*bottleneck).or_insert(0_usize) += 1;
     }
-    if counts.contains_key(&Verdict::Errors) {
-        return Some(Verdict::Errors);
+    if counts.contains_key(&Bottleneck::Errors) {
+        return Some(Bottleneck::Errors);
     }
     let others = counts
         .iter()
-        .filter(|(verdict, _)| **verdict != Verdict::ServerBound);
-    let most = others.max_by_key(|(verdict, count)| (**count, **verdict));
+        .filter(|(bottleneck, _)| **bottleneck != Bottleneck::ServerBound);
+    let most = others.max_by_key(|(bottleneck, count)| (**count, **bottleneck));
     match most {
-        Some((verdict, _)) => Some(*verdict),
-        None => verdicts.first().copied(),
+        Some((bottleneck, _)) => Some(*bottleneck),
+        None => bottlenecks.first().copied(),
     }
 }
 
@@ -93,7 +93,7 @@ impl<'a> Cell<'a> {
             .closed()
             .filter(|attempt| attempt.scenario == scenario && attempt.contender == contender.name)
             .collect();
-        let verdicts: Vec<_> = attempts.iter().map(|attempt| attempt.verdict).collect();
+        let bottlenecks: Vec<_> = attempts.iter().map(|attempt| attempt.bottleneck).collect();
         let answered = attempts
             .iter()
             .copied()
@@ -105,7 +105,7 @@ impl<'a> Cell<'a> {
         };
         let rss = |figure: fn(&Usage) -> Option<u64>| {
             let attempts = attempts.iter();
-            attempts.filter_map(move |attempt| figure(&attempt.truth.contender))
+            attempts.filter_map(move |attempt| figure(&attempt.usage.contender))
         };
         let rss_means: Vec<_> = rss(|usage| usage.rss_mean_bytes)
             .map(|bytes| bytes as f64)
@@ -113,7 +113,7 @@ impl<'a> Cell<'a> {
         Self {
             contender,
             failed_checks: results.failed_checks(&contender.name).len(),
-            verdict: combined(&verdicts),
+            bottleneck: combined(&bottlenecks),
             cpu_us_per_request: estimate(|attempt| {
                 attempt.cpu_us_per_request().unwrap_or(f64::NAN)
             }),
@@ -136,25 +136,25 @@ impl<'a> Cell<'a> {
     /// Whether all its attempts were at the contender's own limit.
     #[must_use]
     pub fn is_server_bound(&self) -> bool {
-        self.verdict == Some(Verdict::ServerBound)
+        self.bottleneck == Some(Bottleneck::ServerBound)
     }
 
     /// The limit and who failed a check are not.
     pub(super) fn may_be_ranked(&self) -> bool {
-        !self.contender.is_limit && self.failed_checks == 0
+        !self.contender.is_ceiling && self.failed_checks == 0
     }
 
     /// Why it has no rank by requests per second, in a word or two.
     #[must_use]
     pub fn unranked_because(&self) -> Option<String> {
-        let bound = match self.verdict {
-            Some(Verdict::ServerBound) => None,
-            Some(verdict) => Some(verdict.name()),
+        let bound = match self.bottleneck {
+            Some(Bottleneck::ServerBound) => None,
+            Some(bottleneck) => Some(bottleneck.name()),
             None => Some("not measured"),
         };
         match (self.failed_checks, bound) {
-            (0, None) if self.contender.is_limit => Some("limit".to_owned()),
-            (0, Some(bound)) if self.contender.is_limit => Some(format!("limit, {bound}")),
+            (0, None) if self.contender.is_ceiling => Some("limit".to_owned()),
+            (0, Some(bound)) if self.contender.is_ceiling => Some(format!("limit, {bound}")),
             (0, bound) => bound.map(str::to_owned),
             (1, _) => Some("failed a check".to_owned()),
             (failed, _) => Some(format!("failed {failed} checks")),
@@ -202,17 +202,17 @@ fn best(attempts: &[&Attempt]) -> Option<Figures> {
 
 impl Split {
     fn of(attempts: &[&Attempt]) -> Option<Self> {
-        let per_request = |usage: fn(&Truth) -> &Usage| {
+        let per_request = |usage: fn(&ResourceUsage) -> &Usage| {
             let values = attempts
                 .iter()
-                .filter_map(|attempt| attempt.us_per_request(usage(&attempt.truth)));
+                .filter_map(|attempt| attempt.us_per_request(usage(&attempt.usage)));
             median(&values.collect::<Vec<_>>())
         };
         Some(Self {
-            contender_us: per_request(|truth| &truth.contender)?,
-            generator_us: per_request(|truth| &truth.generator)?,
-            upstream_us: per_request(|truth| &truth.upstream)?,
-            postgres_us: per_request(|truth| &truth.postgres)?,
+            contender_us: per_request(|usage| &usage.contender)?,
+            generator_us: per_request(|usage| &usage.generator)?,
+            upstream_us: per_request(|usage| &usage.upstream)?,
+            postgres_us: per_request(|usage| &usage.postgres)?,
         })
     }
 
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn one_attempt_that_is_not_server_bound_takes_its_cell_with_it() {
-        use Verdict::{Errors, GeneratorBound, Noisy, ServerBound, Waiting};
+        use Bottleneck::{Errors, GeneratorBound, Noisy, ServerBound, Waiting};
         assert_eq!(combined(&[ServerBound, ServerBound]), Some(ServerBound));
         assert_eq!(combined(&[ServerBound, ServerBound, Noisy]), Some(Noisy));
         assert_eq!(combined(&[Waiting, Waiting, Noisy]), Some(Waiting));

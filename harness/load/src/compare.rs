@@ -5,7 +5,7 @@ mod table;
 use serde::Serialize;
 
 use super::cell::combined;
-use super::record::{Attempt, Verdict};
+use super::record::{Attempt, Bottleneck};
 use super::results::Results;
 use super::scenario::Scenario;
 use super::statistics::Change;
@@ -118,15 +118,15 @@ fn attempts<'a>(results: &'a Results, contender: &str, scenario: Scenario) -> Ve
 
 /// Why a rate is not known to be the contender's own in both runs; none if it is.
 fn not_its_own(before: &[&Attempt], after: &[&Attempt]) -> Option<Word> {
-    let verdicts = [before, after].map(|attempts| {
-        let verdicts: Vec<_> = attempts.iter().map(|attempt| attempt.verdict).collect();
-        combined(&verdicts)
+    let bottlenecks = [before, after].map(|attempts| {
+        let bottlenecks: Vec<_> = attempts.iter().map(|attempt| attempt.bottleneck).collect();
+        combined(&bottlenecks)
     });
-    let others = verdicts
+    let others = bottlenecks
         .iter()
-        .filter(|verdict| **verdict != Some(Verdict::ServerBound));
-    let words = others.map(|verdict| match verdict {
-        Some(Verdict::Unknown) => Word::BoundUnknown,
+        .filter(|bottleneck| **bottleneck != Some(Bottleneck::ServerBound));
+    let words = others.map(|bottleneck| match bottleneck {
+        Some(Bottleneck::Unknown) => Word::BoundUnknown,
         _ => Word::NotServerBound,
     });
     words.min_by_key(|word| *word == Word::BoundUnknown)

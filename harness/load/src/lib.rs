@@ -1,6 +1,7 @@
 //! Measurement: how much of a processor does a request cost, how many are answered in a second, how
 //! long does one take, and who was at the limit?
 
+pub mod bottleneck;
 pub mod cell;
 pub mod claim;
 pub mod compare;
@@ -21,5 +22,4 @@ pub mod score;
 pub mod scripts;
 pub mod standings;
 pub mod statistics;
-pub mod verdict;
 pub mod watch;

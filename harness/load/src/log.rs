@@ -236,6 +236,6 @@ mod tests {
         };
         drop(Log::begin(folder.path(), later).unwrap());
         let later = Log::resume(folder.path()).unwrap_err().to_string();
-        assert!(later.contains("is of version 3"), "{later}");
+        assert!(later.contains("is of version 4"), "{later}");
     }
 }

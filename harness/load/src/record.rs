@@ -7,9 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::scenario::Scenario;
 
-/// Version of the lines' form. A reader refuses what is newer than it. Since version 2 a figure that
-/// is not known is `null`, and a run can be an import; what version 1 wrote is read as it is.
-pub const SCHEMA: u32 = 2;
+/// Version of the format of the lines. Results of any other version are refused.
+pub const SCHEMA: u32 = 3;
 
 /// One line of `results.jsonl`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -162,7 +161,7 @@ pub struct Planned {
     /// Language and framework, with versions.
     pub made_of: String,
     /// The physical limit and no contender: never ranked, never checked.
-    pub is_limit: bool,
+    pub is_ceiling: bool,
     /// Whether it runs in a container.
     pub in_container: bool,
     /// Slugs or patterns of checks that it deviates from on purpose, and why.
@@ -215,7 +214,7 @@ pub struct Failed {
     /// What was expected.
     pub expected: String,
     /// What came.
-    pub came: String,
+    pub actual: String,
 }
 
 /// A contender could not be started, or died.
@@ -245,11 +244,11 @@ pub struct Attempt {
     /// What the engine saw.
     pub measured: Measured,
     /// What it cost, and whom.
-    pub truth: Truth,
+    pub usage: ResourceUsage,
     /// Who was at the limit.
-    pub verdict: Verdict,
+    pub bottleneck: Bottleneck,
     /// What does not add up: Little's law, the server's count.
-    pub doubts: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// What the engine saw within the measured time.
@@ -297,7 +296,7 @@ pub struct Latency {
 
 /// What an attempt cost, and whom.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Truth {
+pub struct ResourceUsage {
     /// All processes and threads of the contender.
     pub contender: Usage,
     /// The engine's.
@@ -381,7 +380,7 @@ pub struct Timeline {
 /// Who was at the limit in an attempt. Only what is server-bound is ranked by requests per second.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum Bottleneck {
     /// The contender used all that it had.
     ServerBound,
     /// The engine did.
@@ -402,7 +401,7 @@ pub enum Verdict {
     Errors,
 }
 
-impl Verdict {
+impl Bottleneck {
     /// Its name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -447,7 +446,7 @@ impl Attempt {
     /// None without a right answer, or where its processor time is not known.
     #[must_use]
     pub fn cpu_us_per_request(&self) -> Option<f64> {
-        self.us_per_request(&self.truth.contender)
+        self.us_per_request(&self.usage.contender)
     }
 
     /// One of the parties' processor time for one right answer, in microseconds.

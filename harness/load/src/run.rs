@@ -10,14 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Error, Result};
 use schema::{Profile, routes};
 
+use super::bottleneck::{bottleneck, warnings};
 use super::engine::{Engine, Load};
 use super::input::{self, Input};
 use super::log::Log;
 use super::party::Party;
-use super::record::{Attempt, Failed, Failure, Line, Pace, Plan, Start, Verdict};
+use super::record::{Attempt, Bottleneck, Failed, Failure, Line, Pace, Plan, Start};
 use super::scenario::Scenario;
 use super::schedule::{Schedule, Step, Visit};
-use super::verdict::{doubts, verdict};
 use super::watch::{Scene, Watch};
 use conformance::{
     DatabaseSide, Level, Options, Outcome, Secrets, Subject, Target, UpstreamSide, random,
@@ -228,12 +228,12 @@ impl Bench<'_> {
                 Outcome::Failed(failure) => failed.push(Failed {
                     slug: row.slug,
                     expected: failure.expected,
-                    came: failure.came,
+                    actual: failure.came,
                 }),
                 other => failed.push(Failed {
                     slug: row.slug,
                     expected: "a check that can be made".to_owned(),
-                    came: format!("{other:?}"),
+                    actual: format!("{other:?}"),
                 }),
             }
         }
@@ -322,8 +322,8 @@ impl Stage {
         drop(self.running);
         if let Some(mut attempt) = of_users {
             let read = u64::try_from(database.scans()? - scans).ok();
-            attempt.truth.served = read;
-            attempt.doubts = doubts(&attempt, plan);
+            attempt.usage.served = read;
+            attempt.warnings = warnings(&attempt, plan);
             write(log, Line::Attempt(Box::new(attempt)))?;
         }
         drop(rows);
@@ -356,11 +356,11 @@ impl Stage {
         let (begun, (calls, in_hand)) = (Instant::now(), upstream.count());
         let measured = bench.engine.run(&load, &mut watch)?;
         let (calls_after, in_hand_after) = upstream.count();
-        let mut truth = watch.truth();
+        let mut usage = watch.usage();
         if step.scenario == Scenario::Catalog {
-            truth.served = Some(calls_after - calls);
+            usage.served = Some(calls_after - calls);
             let in_hand = (in_hand_after - in_hand).as_secs_f64();
-            truth.upstream_in_flight = Some(in_hand / begun.elapsed().as_secs_f64());
+            usage.upstream_in_flight = Some(in_hand / begun.elapsed().as_secs_f64());
         }
         let mut attempt = Attempt {
             contender: contender.name.clone(),
@@ -369,12 +369,12 @@ impl Stage {
             pace: step.pace,
             started_at: Some(started_at),
             measured,
-            truth,
-            verdict: Verdict::Waiting,
-            doubts: Vec::new(),
+            usage,
+            bottleneck: Bottleneck::Waiting,
+            warnings: Vec::new(),
         };
-        attempt.verdict = verdict(&attempt, plan);
-        attempt.doubts = doubts(&attempt, plan);
+        attempt.bottleneck = bottleneck(&attempt, plan);
+        attempt.warnings = warnings(&attempt, plan);
         Ok(attempt)
     }
 }

@@ -5,8 +5,8 @@ pub(crate) mod small;
 use std::collections::BTreeMap;
 
 use super::record::{
-    Attempt, Failed, Failure, Latency, Line, Machine, Measured, Pace, Plan, Planned, Rate, Run,
-    SCHEMA, Start, Truth, Usage, Verdict,
+    Attempt, Bottleneck, Failed, Failure, Latency, Line, Machine, Measured, Pace, Plan, Planned,
+    Rate, ResourceUsage, Run, SCHEMA, Start, Usage,
 };
 use super::results::Results;
 use super::scenario::Scenario;
@@ -127,7 +127,7 @@ fn run() -> Run {
     let contenders = FIELD.iter().map(|(name, made_of, ..)| Planned {
         name: (*name).to_owned(),
         made_of: (*made_of).to_owned(),
-        is_limit: *name == "limit",
+        is_ceiling: *name == "limit",
         in_container: false,
         deviations: match *name {
             "flask" => BTreeMap::from([(
@@ -188,10 +188,10 @@ fn run() -> Run {
 }
 
 fn start(name: &str, round: u32) -> Start {
-    let failed = |slug: &str, expected: &str, came: &str| Failed {
+    let failed = |slug: &str, expected: &str, actual: &str| Failed {
         slug: slug.to_owned(),
         expected: expected.to_owned(),
-        came: came.to_owned(),
+        actual: actual.to_owned(),
     };
     Start {
         contender: name.to_owned(),
@@ -239,14 +239,14 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
         wobble
     };
     let capacity = capacity(index, scenario) * (1.0 - wobble);
-    let verdict = match (name, scenario) {
-        ("flask", Scenario::Catalog) => Verdict::Waiting,
-        ("limit", Scenario::Info) => Verdict::GeneratorBound,
-        _ => Verdict::ServerBound,
+    let bottleneck = match (name, scenario) {
+        ("flask", Scenario::Catalog) => Bottleneck::Waiting,
+        ("limit", Scenario::Info) => Bottleneck::GeneratorBound,
+        _ => Bottleneck::ServerBound,
     };
-    let used = match verdict {
-        Verdict::ServerBound => 0.995,
-        Verdict::Waiting => 0.31,
+    let used = match bottleneck {
+        Bottleneck::ServerBound => 0.995,
+        Bottleneck::Waiting => 0.31,
         _ => 0.88,
     };
     let (rate, latency) = match pace {
@@ -264,7 +264,7 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
         rss_mean_bytes: None,
         context_switches: Some(900),
     };
-    let doubt = (name, scenario, round, pace) == ("gin", Scenario::UsersMe, 3, Pace::Closed);
+    let warning = (name, scenario, round, pace) == ("gin", Scenario::UsersMe, 3, Pace::Closed);
     Attempt {
         contender: name.to_owned(),
         scenario,
@@ -280,7 +280,7 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
             latency,
             per_100_ms: Vec::new(),
         },
-        truth: Truth {
+        usage: ResourceUsage {
             contender: Usage {
                 cpu_secs: Some(busy * SECONDS),
                 rss_peak_bytes: Some(megabytes << 20),
@@ -301,10 +301,10 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
             contender_cpus_idle: Some(1.0 - busy),
             other_cpus_idle: Some(0.4),
             served: None,
-            ..Truth::default()
+            ..ResourceUsage::default()
         },
-        verdict,
-        doubts: match doubt {
+        bottleneck,
+        warnings: match warning {
             true => vec!["100 connections, but rate × mean latency is 93.1".to_owned()],
             false => Vec::new(),
         },

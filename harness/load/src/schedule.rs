@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::record::{Attempt, Line, Pace, Plan, Rate, Verdict};
+use super::record::{Attempt, Bottleneck, Line, Pace, Plan, Rate};
 use super::scenario::Scenario;
 use super::statistics::median;
 
@@ -98,7 +98,7 @@ impl Schedule<'_> {
             .plan
             .contenders
             .iter()
-            .filter(|planned| !planned.is_limit);
+            .filter(|planned| !planned.is_ceiling);
         let cells = contenders.count() * self.plan.scenarios.len();
         cells * rates.sum::<usize>()
     }
@@ -172,7 +172,7 @@ impl Schedule<'_> {
                 _ => {}
             }
         }
-        abandoned || (is_open && self.plan.contenders[visit.contender].is_limit)
+        abandoned || (is_open && self.plan.contenders[visit.contender].is_ceiling)
     }
 
     /// The rates that a contender is asked for in a scenario, as far as they follow from what was
@@ -233,8 +233,8 @@ impl Schedule<'_> {
                     attempt.contender == name
                         && attempt.scenario == scenario
                         && attempt.pace == Pace::Closed
-                        && attempt.verdict != Verdict::Errors
-                        && (!is_server_bound || attempt.verdict == Verdict::ServerBound)
+                        && attempt.bottleneck != Bottleneck::Errors
+                        && (!is_server_bound || attempt.bottleneck == Bottleneck::ServerBound)
                 })
                 .map(|attempt| attempt.measured.requests_per_sec())
                 .collect();
@@ -245,7 +245,7 @@ impl Schedule<'_> {
                 .plan
                 .contenders
                 .iter()
-                .filter(|planned| !planned.is_limit);
+                .filter(|planned| !planned.is_ceiling);
             contenders
                 .filter_map(|planned| rate(&planned.name, is_server_bound))
                 .min_by(f64::total_cmp)
@@ -275,7 +275,7 @@ mod tests {
             scenario: step.scenario,
             round,
             pace: step.pace,
-            verdict: Verdict::ServerBound,
+            bottleneck: Bottleneck::ServerBound,
             ..small::attempt(name)
         };
         (attempt.measured.seconds, attempt.measured.requests) = (1.0, rate);
@@ -287,7 +287,7 @@ mod tests {
         let failed = failed.iter().map(|slug| Failed {
             slug: (*slug).to_owned(),
             expected: String::new(),
-            came: String::new(),
+            actual: String::new(),
         });
         Line::Start(Start {
             contender: name.to_owned(),

@@ -59,7 +59,7 @@ pub struct Row {
     pub published: Option<f64>,
     /// Whether the published score follows from the published figures, as far as they are rounded.
     pub reproduces: Option<bool>,
-    /// What keeps it from a rank: a verdict, or a failed check.
+    /// What keeps it from a rank: a bottleneck, or a failed check.
     pub but: Option<String>,
 }
 

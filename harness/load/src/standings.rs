@@ -55,7 +55,7 @@ impl<'a> Standing<'a> {
             .map(|contender| Cell::of(results, contender, scenario))
             .collect();
         rank(&mut cells);
-        let limit = cells.iter().find(|cell| cell.contender.is_limit);
+        let limit = cells.iter().find(|cell| cell.contender.is_ceiling);
         let limit_us = limit.and_then(Cell::cpu_us);
         let base = cells
             .iter()
@@ -73,7 +73,7 @@ impl<'a> Standing<'a> {
         cells.sort_by(|one, other| {
             let key = |cell: &Cell| {
                 (
-                    !cell.contender.is_limit,
+                    !cell.contender.is_ceiling,
                     cell.cpu_rank.unwrap_or(usize::MAX),
                 )
             };
@@ -100,7 +100,7 @@ impl<'a> Standing<'a> {
     /// The physical limit, if it was measured.
     #[must_use]
     pub fn limit(&self) -> Option<&Cell<'a>> {
-        self.cells.iter().find(|cell| cell.contender.is_limit)
+        self.cells.iter().find(|cell| cell.contender.is_ceiling)
     }
 
     /// Whether there is an attempt of any contender, closed loop.
@@ -146,7 +146,7 @@ fn ranked(
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Verdict;
+    use super::super::record::Bottleneck;
     use super::super::sample;
     use super::*;
 
@@ -165,7 +165,7 @@ mod tests {
         let standings = Standings::of(&results, results.default_baseline());
         for standing in &standings.scenarios {
             let first = &standing.cells[0];
-            assert!(first.contender.is_limit);
+            assert!(first.contender.is_ceiling);
             assert_eq!((first.cpu_rank, first.rate_rank), (None, None));
             assert_eq!(first.of_limit, Some(1.0));
         }
@@ -186,7 +186,7 @@ mod tests {
         let results = sample::results();
         let standings = Standings::of(&results, None);
         let flask = cell(&standings, "flask", Scenario::Catalog);
-        assert_eq!(flask.verdict, Some(Verdict::Waiting));
+        assert_eq!(flask.bottleneck, Some(Bottleneck::Waiting));
         assert_eq!(flask.rate_rank, None);
         assert!(flask.cpu_rank.is_some());
     }

@@ -8,7 +8,7 @@ use procfs::{CpuTime, Current, CurrentSI, KernelStats, LoadAverage};
 use rustix::process::Pid;
 
 use super::party::{Party, all_processes};
-use super::record::{Timeline, Truth, Usage};
+use super::record::{ResourceUsage, Timeline, Usage};
 use testbed::interrupt::Interrupt;
 
 /// Time between two looks.
@@ -171,9 +171,9 @@ impl<'a> Watch<'a> {
     }
 
     /// What was seen.
-    pub fn truth(&self) -> Truth {
+    pub fn usage(&self) -> ResourceUsage {
         let ([first, .., last], [begin, end]) = (&*self.looks, &*self.edges) else {
-            return Truth::default();
+            return ResourceUsage::default();
         };
         let used = |index: usize| (last.cpu[index] - first.cpu[index]).as_secs_f64();
         let usage = |index: usize| Usage {
@@ -201,7 +201,7 @@ impl<'a> Watch<'a> {
         let parties: f64 = [0, 1, 2, 3].map(used).iter().sum();
         let seconds = (last.at - first.at).as_secs_f64();
         let known = parties / (seconds * ticks.len() as f64);
-        Truth {
+        ResourceUsage {
             contender,
             generator,
             upstream,

@@ -306,7 +306,7 @@ impl BenchOptions {
         let planned = contenders.iter().map(|contender| Planned {
             name: contender.name.clone(),
             made_of: contender.made_of.clone(),
-            is_limit: contender.is_limit(),
+            is_ceiling: contender.is_limit(),
             in_container: self.in_container(contender),
             deviations: contender.deviations.clone(),
         });

@@ -84,13 +84,13 @@ fn who_does_the_work_is_measured_and_who_does_not_is_reported() {
         assert!(attempt.measured.errors.is_empty(), "{attempt:?}");
         assert!(attempt.measured.requests > 0);
         assert!(attempt.cpu_us_per_request().unwrap() > 0.0);
-        let truth = &attempt.truth;
-        assert!(truth.contender.rss_peak_bytes > Some(0) && truth.generator.cpu_secs > Some(0.0));
-        assert!(!truth.timeline.contender.is_empty());
-        assert!(scenario != Scenario::Catalog || truth.upstream.cpu_secs > Some(0.0));
+        let usage = &attempt.usage;
+        assert!(usage.contender.rss_peak_bytes > Some(0) && usage.generator.cpu_secs > Some(0.0));
+        assert!(!usage.timeline.contender.is_empty());
+        assert!(scenario != Scenario::Catalog || usage.upstream.cpu_secs > Some(0.0));
         // What the other side counted is what was answered.
         let counted = matches!(scenario, Scenario::Catalog | Scenario::UsersMe);
-        let served = truth
+        let served = usage
             .served
             .map(|served| served.abs_diff(attempt.measured.answers_in_all));
         assert_eq!(served.is_some(), counted, "{scenario}");

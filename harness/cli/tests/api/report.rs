@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use load::record::{
-    Attempt, Latency, Line, Machine, Measured, Pace, Plan, Planned, Run, SCHEMA, Truth, Usage,
-    Verdict,
+    Attempt, Bottleneck, Latency, Line, Machine, Measured, Pace, Plan, Planned, ResourceUsage, Run,
+    SCHEMA, Usage,
 };
 use load::results::FILE;
 use load::scenario::Scenario;
@@ -34,7 +34,7 @@ fn run_at(cpu_secs: [f64; 2]) -> tempfile::TempDir {
     let contenders = names.map(|name| Planned {
         name: name.to_owned(),
         made_of: "Rust".to_owned(),
-        is_limit: false,
+        is_ceiling: false,
         in_container: false,
         deviations: BTreeMap::new(),
     });
@@ -99,15 +99,15 @@ fn attempt(contender: &str, round: u32, cpu_secs: f64) -> Attempt {
             },
             ..Measured::default()
         },
-        truth: Truth {
+        usage: ResourceUsage {
             contender: Usage {
                 cpu_secs: Some(cpu_secs),
                 ..Usage::default()
             },
-            ..Truth::default()
+            ..ResourceUsage::default()
         },
-        verdict: Verdict::ServerBound,
-        doubts: Vec::new(),
+        bottleneck: Bottleneck::ServerBound,
+        warnings: Vec::new(),
     }
 }
 

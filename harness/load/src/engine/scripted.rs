@@ -88,12 +88,12 @@ mod tests {
     use rustix::process::Pid;
 
     use super::*;
+    use crate::bottleneck::bottleneck;
     use crate::engine::measure;
     use crate::party::Party;
-    use crate::record::{Attempt, Pace, Verdict};
+    use crate::record::{Attempt, Bottleneck, Pace};
     use crate::sample::small;
     use crate::scenario::Scenario;
-    use crate::verdict::verdict;
     use crate::watch::Scene;
     use testbed::interrupt::Interrupt;
 
@@ -154,14 +154,14 @@ mod tests {
             let engine = Scripted::new([measured]).busy(busy);
             let attempt = Attempt {
                 measured: engine.run(&load, &mut watch).unwrap(),
-                truth: watch.truth(),
+                usage: watch.usage(),
                 ..small::attempt("idle")
             };
-            verdict(&attempt, &plan)
+            bottleneck(&attempt, &plan)
         };
         // More than there are processors, so that other tests cannot take its budget of one away.
-        assert_eq!(judged(32), Verdict::GeneratorBound);
-        assert_ne!(judged(0), Verdict::GeneratorBound);
+        assert_eq!(judged(32), Bottleneck::GeneratorBound);
+        assert_ne!(judged(0), Bottleneck::GeneratorBound);
         idle.kill().unwrap();
         idle.wait().unwrap();
     }

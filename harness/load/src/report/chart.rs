@@ -192,7 +192,7 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height) role="img" {
             title { (axis.title()) }
-            desc { (facts::verdict(results, standings)) }
+            desc { (facts::headline(results, standings)) }
             style { (PreEscaped(STYLE)) }
             rect.ground x="0.5" y="0.5" width=(WIDTH - 1.0) height=(height - 1.0) rx="8" {}
             text.heading x=(MARGIN) y="42" { (axis.title()) }
@@ -203,7 +203,7 @@ pub(super) fn picture(results: &Results, standings: &Standings<'_>) -> String {
             @if charts.is_empty() {
                 text.note x=(MARGIN) y=(HEAD + 32.0) {
                     @if results.attempts.is_empty() { "Nothing was measured yet." }
-                    @else { (facts::verdict(results, standings)) }
+                    @else { (facts::headline(results, standings)) }
                 }
             }
             @for (index, standing) in charts.iter().enumerate() {
@@ -230,7 +230,7 @@ fn contenders<'a, 'b>(standing: &'b Standing<'a>) -> Vec<&'b Cell<'a>> {
     standing
         .cells
         .iter()
-        .filter(|cell| !cell.contender.is_limit)
+        .filter(|cell| !cell.contender.is_ceiling)
         .collect()
 }
 
@@ -248,7 +248,7 @@ fn label(y: f64, cell: &Cell<'_>, axis: Axis) -> Markup {
         y,
         cell,
         axis.rank(cell),
-        why.filter(|_| !cell.contender.is_limit),
+        why.filter(|_| !cell.contender.is_ceiling),
     )
 }
 

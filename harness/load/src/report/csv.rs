@@ -17,7 +17,7 @@ struct Row<'a> {
     pace: &'static str,
     asked_per_sec: Option<f64>,
     started_at: Option<&'a str>,
-    verdict: &'static str,
+    bottleneck: &'static str,
     seconds: f64,
     requests: u64,
     errors: u64,
@@ -49,7 +49,7 @@ struct Row<'a> {
     served: Option<u64>,
     upstream_in_flight: Option<f64>,
     response_bytes: Option<u64>,
-    doubts: String,
+    warnings: String,
 }
 
 /// The table.
@@ -74,7 +74,7 @@ pub(super) fn table(results: &Results) -> Result<String> {
 
 fn row<'a>(kind: &'static str, attempt: &'a Attempt) -> Row<'a> {
     let Attempt {
-        measured, truth, ..
+        measured, usage, ..
     } = attempt;
     let latency = &measured.latency;
     let (pace, asked_per_sec) = match attempt.pace {
@@ -89,7 +89,7 @@ fn row<'a>(kind: &'static str, attempt: &'a Attempt) -> Row<'a> {
         pace,
         asked_per_sec,
         started_at: attempt.started_at.as_deref(),
-        verdict: attempt.verdict.name(),
+        bottleneck: attempt.bottleneck.name(),
         seconds: measured.seconds,
         requests: measured.requests,
         errors: measured.error_count(),
@@ -104,24 +104,24 @@ fn row<'a>(kind: &'static str, attempt: &'a Attempt) -> Row<'a> {
         p99_ms: latency.p99_ms,
         p99_9_ms: latency.p99_9_ms,
         max_ms: latency.max_ms,
-        contender_cpu_secs: truth.contender.cpu_secs,
-        generator_cpu_secs: truth.generator.cpu_secs,
-        upstream_cpu_secs: truth.upstream.cpu_secs,
-        postgres_cpu_secs: truth.postgres.cpu_secs,
-        contender_sampled_cpus_mean: truth.sampled.map(|sampled| sampled.mean),
-        contender_sampled_cpus_peak: truth.sampled.map(|sampled| sampled.peak),
-        contender_rss_peak_bytes: truth.contender.rss_peak_bytes,
-        contender_rss_mean_bytes: truth.contender.rss_mean_bytes,
-        contender_context_switches: truth.contender.context_switches,
-        contender_cpus_idle_share: truth.contender_cpus_idle,
-        other_cpus_idle_share: truth.other_cpus_idle,
-        steal_share: truth.steal,
-        foreign_share: truth.foreign,
-        load_1min: truth.load_1min,
-        served: truth.served,
-        upstream_in_flight: truth.upstream_in_flight,
+        contender_cpu_secs: usage.contender.cpu_secs,
+        generator_cpu_secs: usage.generator.cpu_secs,
+        upstream_cpu_secs: usage.upstream.cpu_secs,
+        postgres_cpu_secs: usage.postgres.cpu_secs,
+        contender_sampled_cpus_mean: usage.sampled.map(|sampled| sampled.mean),
+        contender_sampled_cpus_peak: usage.sampled.map(|sampled| sampled.peak),
+        contender_rss_peak_bytes: usage.contender.rss_peak_bytes,
+        contender_rss_mean_bytes: usage.contender.rss_mean_bytes,
+        contender_context_switches: usage.contender.context_switches,
+        contender_cpus_idle_share: usage.contender_cpus_idle,
+        other_cpus_idle_share: usage.other_cpus_idle,
+        steal_share: usage.steal,
+        foreign_share: usage.foreign,
+        load_1min: usage.load_1min,
+        served: usage.served,
+        upstream_in_flight: usage.upstream_in_flight,
         response_bytes: measured.bytes,
-        doubts: attempt.doubts.join("; "),
+        warnings: attempt.warnings.join("; "),
     }
 }
 
@@ -151,10 +151,10 @@ mod tests {
         assert_eq!(field(first, "scenario"), "info");
         assert_eq!(field(first, "pace"), "closed");
         assert_eq!(field(first, "asked_per_sec"), "");
-        assert_eq!(field(first, "verdict"), "generator-bound");
+        assert_eq!(field(first, "bottleneck"), "generator-bound");
         // 10 s of one processor at 88 per cent, for as many requests as that makes.
         let own = results.closed().next().unwrap();
-        let cpu_secs = own.truth.contender.cpu_secs.unwrap();
+        let cpu_secs = own.usage.contender.cpu_secs.unwrap();
         let cost = cpu_secs * 1e6 / own.measured.requests as f64;
         assert_eq!(field(first, "cpu_us_per_request"), cost.to_string());
     }
@@ -164,7 +164,7 @@ mod tests {
         let mut results = sample::results();
         results.attempts.truncate(1);
         results.calibrations.clear();
-        results.attempts[0].doubts = vec!["a, \"b\"".to_owned(), "c".to_owned()];
+        results.attempts[0].warnings = vec!["a, \"b\"".to_owned(), "c".to_owned()];
         let table = table(&results).unwrap();
         assert!(table.ends_with(",\"a, \"\"b\"\"; c\"\n"), "{table}");
     }

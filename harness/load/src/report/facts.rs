@@ -17,7 +17,7 @@ const WIDE_NAMED: usize = 4;
 /// Who was measured.
 pub(super) fn title(results: &Results) -> String {
     let contenders = results.run.plan.contenders.iter();
-    let contenders = contenders.filter(|contender| !contender.is_limit);
+    let contenders = contenders.filter(|contender| !contender.is_ceiling);
     let names: Vec<_> = contenders
         .map(|contender| contender.name.as_str())
         .collect();
@@ -37,12 +37,12 @@ pub(super) fn method(run: &Run) -> &'static [&'static str] {
 }
 
 /// Who costs least, in a sentence.
-pub(super) fn verdict(results: &Results, standings: &Standings<'_>) -> String {
+pub(super) fn headline(results: &Results, standings: &Standings<'_>) -> String {
     if results.closed().next().is_none() && !results.attempts.is_empty() {
         return "Only open loops were measured: nothing is ranked.".to_owned();
     }
     if Axis::of(standings) == Axis::Rate {
-        let measured = standings.cells().filter(|cell| cell.verdict.is_some());
+        let measured = standings.cells().filter(|cell| cell.bottleneck.is_some());
         let bound = standings.cells().filter(|cell| cell.is_server_bound());
         return format!(
             "What a request costs is not known. Requests per second are the contender's own in {} of {} cells: where it was server-bound.",
@@ -274,17 +274,17 @@ pub(super) fn command(run: &Run) -> String {
 }
 
 /// What does not add up: of whom, and what.
-pub(super) fn doubts(results: &Results) -> Vec<(String, &str)> {
+pub(super) fn attempt_warnings(results: &Results) -> Vec<(String, &str)> {
     let calibrations = results
         .calibrations
         .iter()
         .map(|attempt| (attempt, "calibration, "));
     let attempts = results.attempts.iter().map(|attempt| (attempt, ""));
-    let doubts = calibrations.chain(attempts).flat_map(|(attempt, prefix)| {
-        let doubts = attempt.doubts.iter();
-        doubts.map(move |doubt| (format!("{prefix}{}", place(attempt)), doubt.as_str()))
+    let warnings = calibrations.chain(attempts).flat_map(|(attempt, prefix)| {
+        let warnings = attempt.warnings.iter();
+        warnings.map(move |warning| (format!("{prefix}{}", place(attempt)), warning.as_str()))
     });
-    doubts.collect()
+    warnings.collect()
 }
 
 fn place(attempt: &Attempt) -> String {

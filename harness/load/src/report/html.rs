@@ -35,7 +35,7 @@ pub(super) fn page(results: &Results, standings: &Standings<'_>) -> String {
             (open_loop(results))
             (calibrations(results))
             (checks(results))
-            @if !results.attempts.is_empty() || !results.failures.is_empty() { (doubts(results)) }
+            @if !results.attempts.is_empty() || !results.failures.is_empty() { (warnings(results)) }
             (setting(run, facts::method(run)))
         }
         script { (PreEscaped(SCRIPT)) }
@@ -67,7 +67,7 @@ fn headline(results: &Results, standings: &Standings<'_>) -> Markup {
         header {
             p.over { "API framework benchmark · " (run.machine.host) " · " (run.started_at.get(..10).unwrap_or(&run.started_at)) }
             h1 { (facts::title(results)) " on " (run.machine.cpu) }
-            p.lead { (facts::verdict(results, standings)) }
+            p.lead { (facts::headline(results, standings)) }
             @for warning in facts::warnings(results, standings) { p.warning { (warning) } }
             p.soft { (facts::plans(&[&run.plan])) }
         }
@@ -223,7 +223,7 @@ fn checks(results: &Results) -> Markup {
                 contender.name.clone(),
                 check.slug.clone(),
                 check.expected.clone(),
-                check.came.clone(),
+                check.actual.clone(),
             ]
         })
     });
@@ -251,7 +251,7 @@ fn checks(results: &Results) -> Markup {
     }
 }
 
-fn doubts(results: &Results) -> Markup {
+fn warnings(results: &Results) -> Markup {
     let failures = results.failures.iter().map(|failure| {
         [
             format!("{}, round {}", failure.contender, failure.round),
@@ -261,13 +261,13 @@ fn doubts(results: &Results) -> Markup {
     let wrong = facts::wrong_answers(results)
         .into_iter()
         .map(|(place, kinds)| [place, kinds]);
-    let doubts = facts::doubts(results)
+    let warnings = facts::attempt_warnings(results)
         .into_iter()
-        .map(|(place, doubt)| [place, doubt.to_owned()]);
-    let (failures, rest): (Vec<_>, Vec<_>) = (failures.collect(), wrong.chain(doubts).collect());
+        .map(|(place, warning)| [place, warning.to_owned()]);
+    let (failures, rest): (Vec<_>, Vec<_>) = (failures.collect(), wrong.chain(warnings).collect());
     html! {
         section {
-            h2 { "Failures and doubts" }
+            h2 { "Failures and warnings" }
             @if !failures.is_empty() { (table::words(["round", "what happened"], &failures)) }
             @if rest.is_empty() {
                 p { "Nothing was found that does not add up: neither by Little's law (connections are rate × mean latency) nor, where the server's side counts, by its count." }

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::super::cell::combined;
-use super::super::record::{Attempt, Latency, Pace, Verdict};
+use super::super::record::{Attempt, Bottleneck, Latency, Pace};
 use super::super::results::Results;
 use super::super::scenario::Scenario;
 use super::super::statistics::{Estimate, median};
@@ -27,7 +27,7 @@ pub(super) struct Point {
     /// The 99th percentile, with its interval.
     pub(super) p99_ms: Estimate,
     /// Of all rounds.
-    pub(super) verdict: Option<Verdict>,
+    pub(super) bottleneck: Option<Bottleneck>,
 }
 
 impl Point {
@@ -86,7 +86,10 @@ fn point(rounds: &[(f64, &Attempt)]) -> Option<Point> {
     let told = |figure: fn(&Latency) -> Option<f64>| {
         of(&|attempt| figure(&attempt.measured.latency).unwrap_or(f64::NAN))
     };
-    let verdicts: Vec<_> = rounds.iter().map(|(_, attempt)| attempt.verdict).collect();
+    let bottlenecks: Vec<_> = rounds
+        .iter()
+        .map(|(_, attempt)| attempt.bottleneck)
+        .collect();
     Some(Point {
         asked,
         answered: of(&|attempt| attempt.measured.requests_per_sec())?,
@@ -102,7 +105,7 @@ fn point(rounds: &[(f64, &Attempt)]) -> Option<Point> {
             max_ms: told(|of| of.max_ms),
         },
         p99_ms,
-        verdict: combined(&verdicts),
+        bottleneck: combined(&bottlenecks),
     })
 }
 

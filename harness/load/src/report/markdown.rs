@@ -22,7 +22,7 @@ pub(super) fn report(results: &Results, standings: &Standings<'_>) -> String {
         inline(&facts::title(results)),
         inline(&run.machine.cpu)
     );
-    text += &format!("{}\n\n", inline(&facts::verdict(results, standings)));
+    text += &format!("{}\n\n", inline(&facts::headline(results, standings)));
     for warning in facts::warnings(results, standings) {
         let _ = writeln!(text, "> **Note** {}\n", inline(&warning));
     }
@@ -116,7 +116,7 @@ fn row(cell: &Cell<'_>) -> String {
     format!("| {} |\n", columns.join(" | "))
 }
 
-/// Failed checks, declared deviations, failures, doubts: what there is of them.
+/// Failed checks, declared deviations, failures, warnings: what there is of them.
 fn out(results: &Results) -> String {
     let mut text = String::new();
     for contender in &results.run.plan.contenders {
@@ -127,7 +127,7 @@ fn out(results: &Results) -> String {
                 inline(&contender.name),
                 check.slug,
                 inline(&check.expected),
-                inline(&check.came)
+                inline(&check.actual)
             );
         }
         for (slug, why) in &contender.deviations {
@@ -151,8 +151,8 @@ fn out(results: &Results) -> String {
     for (place, kinds) in facts::wrong_answers(results) {
         let _ = writeln!(text, "- {}: {}", inline(&place), inline(&kinds));
     }
-    for (place, doubt) in facts::doubts(results) {
-        let _ = writeln!(text, "- {}: {}", inline(&place), inline(doubt));
+    for (place, warning) in facts::attempt_warnings(results) {
+        let _ = writeln!(text, "- {}: {}", inline(&place), inline(warning));
     }
     let lines = text.lines().count();
     if lines == 0 {
@@ -166,7 +166,7 @@ fn out(results: &Results) -> String {
             lines - MOST_REMARKS
         );
     }
-    format!("### Checks, deviations, doubts\n\n{text}\n")
+    format!("### Checks, deviations, warnings\n\n{text}\n")
 }
 
 /// A text as part of a line: it ends no cell, opens no tag, marks nothing.

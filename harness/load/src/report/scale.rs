@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::super::cell::Cell;
-use super::super::record::{Plan, Verdict};
+use super::super::record::{Bottleneck, Plan};
 use super::super::results::{self, Results};
 use super::super::scenario::Scenario;
 use super::super::statistics::Estimate;
@@ -25,7 +25,7 @@ const METHOD: [&str; 4] = [
     "Each number of workers and connections is a run of its own, with all that the report of a run tells; their rounds take turns, so that what drifts hits them alike.",
     "Processor time per request is the median of the rounds, and its ratio is to the first row of the same contender: below 1 a request costs less than there.",
     "Memory is the contender's resident memory under load, the median of the rounds' means; memory per connection is what it grew by since the row before, if it grew, by connection.",
-    "Requests per second are the contender's own only where the verdict is server-bound.",
+    "Requests per second are the contender's own only where the bottleneck is server-bound.",
 ];
 
 /// Runs that differ in their points only, in the order of those.
@@ -50,7 +50,7 @@ pub struct Row<'a> {
     pub rss_mean_bytes: Option<u64>,
     /// Memory that came with each connection more than in the row before.
     pub bytes_per_connection: Option<f64>,
-    pub verdict: Option<Verdict>,
+    pub bottleneck: Option<Bottleneck>,
 }
 
 /// Name of the folder of a run among others.
@@ -188,7 +188,7 @@ fn row(results: &Results, contender: usize, scenario: Scenario) -> Row<'_> {
         p99_ms: cell.p99_ms,
         rss_mean_bytes: cell.rss_mean_bytes,
         bytes_per_connection: None,
-        verdict: cell.verdict,
+        bottleneck: cell.bottleneck,
     }
 }
 

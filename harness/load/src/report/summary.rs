@@ -119,18 +119,18 @@ pub fn summary(results: &Results, standings: &Standings<'_>, width: usize) -> St
     for warning in facts::warnings(results, standings) {
         let _ = writeln!(text, "{ODD}{warning}{ODD:#}");
     }
-    let doubts = facts::doubts(results).len();
-    if doubts > 0 {
+    let warnings = facts::attempt_warnings(results).len();
+    if warnings > 0 {
         let _ = writeln!(
             text,
-            "{ODD}Attempts that do not add up: {doubts}, see the report.{ODD:#}"
+            "{ODD}Attempts that do not add up: {warnings}, see the report.{ODD:#}"
         );
     }
     let shows_score = columns.iter().any(|column| column.head == SCORE);
     if let Some(baseline) = standings.baseline.filter(|_| shows_score) {
         let _ = writeln!(text, "{FAINT}vs all: {} is 1{FAINT:#}", baseline.name);
     }
-    text + &facts::verdict(results, standings) + "\n"
+    text + &facts::headline(results, standings) + "\n"
 }
 
 /// Columns of the terminal at standard output.
@@ -206,13 +206,13 @@ fn ends(estimate: Option<Estimate>, figure: fn(f64) -> String) -> String {
 }
 
 fn verdict(cell: &Cell<'_>) -> String {
-    let verdict = cell
+    let bottleneck = cell
         .unranked_because()
         .unwrap_or_else(|| "server-bound".to_owned());
     if cell.is_wide() {
-        format!("{verdict}, wide")
+        format!("{bottleneck}, wide")
     } else {
-        verdict
+        bottleneck
     }
 }
 

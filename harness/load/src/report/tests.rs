@@ -64,7 +64,7 @@ fn whatever_a_run_says_is_escaped() {
         .filter(|attempt| attempt.contender == "axum")
     {
         attempt.contender = name.to_owned();
-        attempt.doubts = vec![name.to_owned()];
+        attempt.warnings = vec![name.to_owned()];
         attempt.measured.errors.insert(name.to_owned(), 1);
     }
     results.failures[0].error = name.to_owned();
@@ -168,7 +168,7 @@ fn a_run_without_right_answers_is_reported() {
         attempt.measured.requests = 0;
         attempt.measured.seconds = 0.0;
         attempt.measured.latency = Default::default();
-        attempt.truth.contender.cpu_secs = Some(0.0);
+        attempt.usage.contender.cpu_secs = Some(0.0);
     }
     let [_, markdown, page, picture] = written(&results);
     let page = page.split("<script>").next().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Attempt, Measured, Pace, Plan, Planned, Truth, Usage, Verdict};
+use crate::record::{Attempt, Bottleneck, Measured, Pace, Plan, Planned, ResourceUsage, Usage};
 use crate::scenario::Scenario;
 
 /// Three rounds of ten seconds on two processors; who is called `limit` is it.
@@ -10,7 +10,7 @@ pub(crate) fn plan(names: &[&str]) -> Plan {
     let planned = names.iter().map(|name| Planned {
         name: (*name).to_owned(),
         made_of: "Rust 1.95".to_owned(),
-        is_limit: *name == "limit",
+        is_ceiling: *name == "limit",
         in_container: false,
         deviations: BTreeMap::new(),
     });
@@ -43,17 +43,17 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
             answers_in_all: 110_000,
             ..Measured::default()
         },
-        truth: Truth {
+        usage: ResourceUsage {
             contender: Usage {
                 cpu_secs: Some(0.0),
                 ..Usage::default()
             },
             contender_cpus_idle: Some(0.5),
             other_cpus_idle: Some(0.5),
-            ..Truth::default()
+            ..ResourceUsage::default()
         },
-        verdict: Verdict::Waiting,
-        doubts: Vec::new(),
+        bottleneck: Bottleneck::Waiting,
+        warnings: Vec::new(),
     };
     attempt.measured.latency.mean_ms = 10.0;
     attempt

@@ -12,7 +12,7 @@ use testbed::terminal::table;
 pub(super) fn outline(plans: &[Plan]) -> String {
     let plan = &plans[0];
     let contenders = plan.contenders.iter().map(|planned| {
-        let kind = match (planned.is_limit, planned.in_container) {
+        let kind = match (planned.is_ceiling, planned.in_container) {
             (true, _) => "the limit, no contender",
             (false, true) => "in a container",
             (false, false) => "native",

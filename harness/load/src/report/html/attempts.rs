@@ -16,7 +16,7 @@ const HEIGHT: f64 = 24.0;
 pub(super) fn table(scenario: Scenario, attempts: &[&Attempt]) -> Markup {
     let most = attempts
         .iter()
-        .flat_map(|attempt| parties(&attempt.truth.timeline).map(|(_, cpus)| highest(cpus)))
+        .flat_map(|attempt| parties(&attempt.usage.timeline).map(|(_, cpus)| highest(cpus)))
         .fold(1.0, f64::max);
     html! {
         div.scroll {
@@ -29,7 +29,7 @@ pub(super) fn table(scenario: Scenario, attempts: &[&Attempt]) -> Markup {
                         @for name in ["Requests", "Contender s", "Engine s", "Upstream s", "Postgres s", "Memory", "Switches/req", "Load", "Steal", "Others"] {
                             th scope="col" { (name) }
                         }
-                        th.text scope="col" { "Verdict" }
+                        th.text scope="col" { "Bottleneck" }
                     }
                 }
                 tbody { @for attempt in attempts { (row(attempt, most)) } }
@@ -39,35 +39,35 @@ pub(super) fn table(scenario: Scenario, attempts: &[&Attempt]) -> Markup {
 }
 
 fn row(attempt: &Attempt, most: f64) -> Markup {
-    let (measured, truth) = (&attempt.measured, &attempt.truth);
-    let switches = truth.contender.context_switches;
+    let (measured, usage) = (&attempt.measured, &attempt.usage);
+    let switches = usage.contender.context_switches;
     let switches = switches.map(|switches| switches as f64 / measured.requests.max(1) as f64);
     html! {
         tr {
             th.text scope="row" { (attempt.contender) small { "round " (attempt.round) } }
             td.text {
-                @match truth.sampled {
+                @match usage.sampled {
                     None => (picture(attempt, most)),
                     Some(sampled) => { "mean " (short(sampled.mean)) small { "peak " (short(sampled.peak)) } }
                 }
             }
             td { (whole(measured.requests as f64)) }
-            @for usage in [&truth.contender, &truth.generator, &truth.upstream, &truth.postgres] {
+            @for usage in [&usage.contender, &usage.generator, &usage.upstream, &usage.postgres] {
                 td { (or_none(usage.cpu_secs, short)) }
             }
-            td { (or_none(truth.contender.rss_peak_bytes, mebibytes)) small { "mean " (or_none(truth.contender.rss_mean_bytes, mebibytes)) } }
+            td { (or_none(usage.contender.rss_peak_bytes, mebibytes)) small { "mean " (or_none(usage.contender.rss_mean_bytes, mebibytes)) } }
             td { (or_none(switches, short)) }
-            td { (or_none(truth.load_1min, short)) }
-            td { (or_none(truth.steal, percent)) }
-            td { (or_none(truth.foreign, percent)) }
-            td.text { (attempt.verdict.name()) }
+            td { (or_none(usage.load_1min, short)) }
+            td { (or_none(usage.steal, percent)) }
+            td { (or_none(usage.foreign, percent)) }
+            td.text { (attempt.bottleneck.name()) }
         }
     }
 }
 
 /// Who used how much of a processor, over the time of an attempt.
 fn picture(attempt: &Attempt, most: f64) -> Markup {
-    let timeline = &attempt.truth.timeline;
+    let timeline = &attempt.usage.timeline;
     let label = format!(
         "Processor time of {}, round {}, over the attempt",
         attempt.contender, attempt.round

@@ -27,7 +27,7 @@ pub(super) fn figures(standing: &Standing<'_>, baseline: Option<&Planned>) -> Ma
                 (number(cell.spread().map(|spread| (spread, html! {
                     span.wide[cell.is_wide()] { (percent(spread)) }
                 }))))
-                (verdict(cell))
+                (bottleneck(cell))
             }
         }
     };
@@ -44,7 +44,7 @@ pub(super) fn figures(standing: &Standing<'_>, baseline: Option<&Planned>) -> Ma
         (head("vs all", &vs))
         (head("RSS MiB", "Resident memory: largest, and mean"))
         (head("Spread", "How far rounds are apart: (max − min) / median"))
-        th.text scope="col" { "Verdict" }
+        th.text scope="col" { "Bottleneck" }
     };
     sortable(&format!("Figures of {}", standing.scenario), &head, &body)
 }
@@ -61,7 +61,7 @@ pub(super) fn best(standing: &Standing<'_>, baseline: Option<&Planned>) -> Marku
                     (number(Some((best.p99_ms, html! { (short(best.p99_ms)) }))))
                     (number(cell.best_vs_all.map(|score| (score, html! { (format!("{score:.2}")) }))))
                     td { (cell.attempts.len()) }
-                    (verdict(cell))
+                    (bottleneck(cell))
                 }
             }
         }
@@ -73,7 +73,7 @@ pub(super) fn best(standing: &Standing<'_>, baseline: Option<&Planned>) -> Marku
         (head("p99 ms", "Of the same attempt"))
         (head("vs all", &vs_all(baseline)))
         (head("Attempts", "How many there are"))
-        th.text scope="col" { "Verdict" }
+        th.text scope="col" { "Bottleneck" }
     };
     sortable(
         &format!("Best attempts of {}", standing.scenario),
@@ -97,7 +97,7 @@ pub(super) fn open_loop(curves: &[Curve<'_>]) -> Markup {
                     (ms(Some(point.latency.p99_ms)))
                     (ms(point.latency.p99_9_ms))
                     (ms(point.latency.max_ms))
-                    td.text { (or_none(point.verdict, |verdict| verdict.name().to_owned())) }
+                    td.text { (or_none(point.bottleneck, |bottleneck| bottleneck.name().to_owned())) }
                 }
             }
         }
@@ -107,7 +107,7 @@ pub(super) fn open_loop(curves: &[Curve<'_>]) -> Markup {
         (head("asked/s", "Requests per second of the schedule"))
         (head("answered/s", "Right answers per second"))
         @for percentile in ["p50", "p90", "p99", "p99.9", "max"] { (head(percentile, "From the scheduled time")) }
-        th.text scope="col" { "Verdict" }
+        th.text scope="col" { "Bottleneck" }
     };
     sortable("Latencies in open loop", &head, &body)
 }
@@ -116,13 +116,13 @@ pub(super) fn open_loop(curves: &[Curve<'_>]) -> Markup {
 pub(super) fn calibrations(attempts: &[Attempt]) -> Markup {
     let body = html! {
         @for attempt in attempts {
-            @let cost = attempt.us_per_request(&attempt.truth.generator);
+            @let cost = attempt.us_per_request(&attempt.usage.generator);
             tr {
                 th.text scope="row" { (attempt.scenario) }
                 (number(Some((attempt.measured.requests_per_sec(), html! { (whole(attempt.measured.requests_per_sec())) }))))
                 (number(cost.map(|cost| (cost, html! { (short(cost)) }))))
                 (number(Some((attempt.measured.latency.p99_ms, html! { (short(attempt.measured.latency.p99_ms)) }))))
-                td.text { (attempt.verdict.name()) }
+                td.text { (attempt.bottleneck.name()) }
             }
         }
     };
@@ -131,7 +131,7 @@ pub(super) fn calibrations(attempts: &[Attempt]) -> Markup {
         (head("Requests/s", "The most that it can ask for here"))
         (head("Engine's CPU µs/request", "What a request costs it"))
         (head("p99 ms", "99th percentile of the latency"))
-        th.text scope="col" { "Verdict" }
+        th.text scope="col" { "Bottleneck" }
     };
     sortable("The engine against the limit", &head, &body)
 }
@@ -199,12 +199,12 @@ fn memory(cell: &Cell<'_>) -> Markup {
     }))
 }
 
-fn verdict(cell: &Cell<'_>) -> Markup {
+fn bottleneck(cell: &Cell<'_>) -> Markup {
     html! {
         td.text {
             @match cell.unranked_because() {
                 None => "server-bound",
-                Some(_) if cell.contender.is_limit => (or_none(cell.verdict, |verdict| verdict.name().to_owned())),
+                Some(_) if cell.contender.is_ceiling => (or_none(cell.bottleneck, |bottleneck| bottleneck.name().to_owned())),
                 Some(why) if cell.failed_checks > 0 => a href="#checks" { (why) },
                 Some(why) => (why),
             }
@@ -216,7 +216,7 @@ fn verdict(cell: &Cell<'_>) -> Markup {
 fn class(cell: &Cell<'_>) -> Option<&'static str> {
     match cell.unranked_because() {
         None => None,
-        Some(_) if cell.contender.is_limit => Some("limit"),
+        Some(_) if cell.contender.is_ceiling => Some("limit"),
         Some(_) if cell.failed_checks > 0 => Some("failed"),
         Some(_) => Some("unbound"),
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::super::super::record::Verdict;
+use super::super::super::record::Bottleneck;
 use super::super::super::scenario::Scenario;
 use super::super::facts::{self, with_interval};
 use super::super::figure::{listed, mebibytes, or_none, short, whole};
@@ -95,7 +95,7 @@ impl Scale {
                 p99_ms: median(row.p99_ms),
                 rss_mean_bytes: row.rss_mean_bytes,
                 bytes_per_connection: row.bytes_per_connection,
-                verdict: row.verdict.map(Verdict::name),
+                bottleneck: row.bottleneck.map(Bottleneck::name),
             };
             writer
                 .serialize(record)
@@ -119,7 +119,7 @@ struct Record<'a> {
     p99_ms: Option<f64>,
     rss_mean_bytes: Option<u64>,
     bytes_per_connection: Option<f64>,
-    verdict: Option<&'static str>,
+    bottleneck: Option<&'static str>,
 }
 
 /// The cells of a row, as every form of the report shows them.
@@ -138,6 +138,6 @@ pub(super) fn cells(row: &Row<'_>) -> [String; 9] {
         with_interval(row.requests_per_sec.as_ref(), whole),
         or_none(row.p99_ms, |estimate| short(estimate.median)),
         memory + &each.unwrap_or_default(),
-        or_none(row.verdict, |verdict| verdict.name().to_owned()),
+        or_none(row.bottleneck, |bottleneck| bottleneck.name().to_owned()),
     ]
 }

@@ -19,8 +19,8 @@ fn run(workers: usize, connections: usize, cpu_us: f64, rss_bytes: u64) -> Resul
         ..small::attempt("axum")
     };
     attempt.measured.requests = 1000;
-    attempt.truth.contender.cpu_secs = Some(cpu_us / 1e3);
-    attempt.truth.contender.rss_mean_bytes = Some(rss_bytes);
+    attempt.usage.contender.cpu_secs = Some(cpu_us / 1e3);
+    attempt.usage.contender.rss_mean_bytes = Some(rss_bytes);
     let mut results = Results::of(Run { plan, ..sample.run });
     results.attempts.push(attempt);
     results

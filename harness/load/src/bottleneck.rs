@@ -1,6 +1,6 @@
 //! Who was at the limit, and what does not add up.
 
-use super::record::{Attempt, Pace, Plan, Sampled, Verdict};
+use super::record::{Attempt, Bottleneck, Pace, Plan, Sampled};
 
 /// Share of its processors from which on somebody is taken to be at its limit.
 const FULL: f64 = 0.95;
@@ -31,98 +31,98 @@ const POOL: f64 = 64.0;
 /// Who was at the limit. What somebody is seen to have used comes first: no noise can make up for
 /// it. What only follows from processors that were busy is told from noise.
 #[must_use]
-pub fn verdict(attempt: &Attempt, plan: &Plan) -> Verdict {
-    let truth = &attempt.truth;
+pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
+    let usage = &attempt.usage;
     let seconds = attempt.measured.seconds;
     if attempt.measured.error_count() > 0 || attempt.measured.requests == 0 {
-        return Verdict::Errors;
+        return Bottleneck::Errors;
     }
-    let Some(used) = truth.contender.cpu_secs else {
-        return by_samples(truth.sampled, plan);
+    let Some(used) = usage.contender.cpu_secs else {
+        return by_samples(usage.sampled, plan);
     };
     let others = [
         (
-            Verdict::GeneratorBound,
-            truth.generator.cpu_secs.unwrap_or(0.0),
+            Bottleneck::GeneratorBound,
+            usage.generator.cpu_secs.unwrap_or(0.0),
             plan.generator_threads() as f64,
         ),
         (
-            Verdict::UpstreamBound,
-            truth.upstream.cpu_secs.unwrap_or(0.0),
+            Bottleneck::UpstreamBound,
+            usage.upstream.cpu_secs.unwrap_or(0.0),
             UPSTREAM_THREADS,
         ),
         (
-            Verdict::DatabaseBound,
-            truth.postgres.cpu_secs.unwrap_or(0.0),
+            Bottleneck::DatabaseBound,
+            usage.postgres.cpu_secs.unwrap_or(0.0),
             plan.other_cpus.len() as f64,
         ),
     ];
     if used >= FULL * seconds * plan.contender_cpus.len() as f64 {
-        return Verdict::ServerBound;
+        return Bottleneck::ServerBound;
     }
-    for (verdict, cpu_secs, cpus) in others {
+    for (bottleneck, cpu_secs, cpus) in others {
         if cpu_secs >= FULL * seconds * cpus {
-            return verdict;
+            return bottleneck;
         }
     }
     let on_their_way = POOL.min(plan.connections as f64);
-    if truth.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
-        return Verdict::UpstreamBound;
+    if usage.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
+        return Bottleneck::UpstreamBound;
     }
     let is_more = |share: Option<f64>, most: f64| share.is_some_and(|share| share > most);
-    if is_more(truth.steal, STEAL_MAX) || is_more(truth.foreign, FOREIGN_MAX) {
-        return Verdict::Noisy;
+    if is_more(usage.steal, STEAL_MAX) || is_more(usage.foreign, FOREIGN_MAX) {
+        return Bottleneck::Noisy;
     }
     // The kernel's interrupts for the contender's sockets are charged to nobody.
     let is_full = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - FULL);
-    if is_full(truth.contender_cpus_idle) {
-        return Verdict::ServerBound;
+    if is_full(usage.contender_cpus_idle) {
+        return Bottleneck::ServerBound;
     }
-    if is_full(truth.other_cpus_idle) {
+    if is_full(usage.other_cpus_idle) {
         // They share their processors: who takes most of them is who has too few.
         let most = others.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-        return most.map_or(Verdict::Waiting, |(verdict, ..)| verdict);
+        return most.map_or(Bottleneck::Waiting, |(bottleneck, ..)| bottleneck);
     }
-    Verdict::Waiting
+    Bottleneck::Waiting
 }
 
 /// Samples taken before and after the load, too, have a mean that is too low: a high one proves that
 /// the contender was at its limit, a low one proves nothing. A largest sample that is low proves that
 /// it never was.
-fn by_samples(sampled: Option<Sampled>, plan: &Plan) -> Verdict {
+fn by_samples(sampled: Option<Sampled>, plan: &Plan) -> Bottleneck {
     let full = FULL * plan.contender_cpus.len() as f64;
     match sampled {
-        Some(sampled) if sampled.mean >= full => Verdict::ServerBound,
-        Some(sampled) if sampled.peak < full => Verdict::NotServerBound,
-        _ => Verdict::Unknown,
+        Some(sampled) if sampled.mean >= full => Bottleneck::ServerBound,
+        Some(sampled) if sampled.peak < full => Bottleneck::NotServerBound,
+        _ => Bottleneck::Unknown,
     }
 }
 
 /// What does not add up, as sentences.
 #[must_use]
-pub fn doubts(attempt: &Attempt, plan: &Plan) -> Vec<String> {
-    let mut doubts = Vec::new();
+pub fn warnings(attempt: &Attempt, plan: &Plan) -> Vec<String> {
+    let mut warnings = Vec::new();
     let measured = &attempt.measured;
     if attempt.pace == Pace::Closed && measured.requests > 0 {
         let on_their_way = measured.requests_per_sec() * measured.latency.mean_ms / 1e3;
         let off = on_their_way / plan.connections as f64 - 1.0;
         if off.abs() > LITTLE_MAX {
-            doubts.push(format!(
+            warnings.push(format!(
                 "Little's law: {} connections, but rate × mean latency is {on_their_way:.1}",
                 plan.connections
             ));
         }
     }
-    if let (Some(served), true) = (attempt.truth.served, measured.error_count() == 0) {
+    if let (Some(served), true) = (attempt.usage.served, measured.error_count() == 0) {
         let answers = measured.answers_in_all;
         let allowed = answers as f64 * SERVED_MAX + plan.connections as f64;
         if served.abs_diff(answers) as f64 > allowed {
-            doubts.push(format!(
+            warnings.push(format!(
                 "the server's side counted {served} for {answers} answers"
             ));
         }
     }
-    doubts
+    warnings
 }
 
 #[cfg(test)]
@@ -146,114 +146,114 @@ mod tests {
         }
     }
 
-    fn with(change: impl FnOnce(&mut Attempt)) -> Verdict {
+    fn with(change: impl FnOnce(&mut Attempt)) -> Bottleneck {
         let mut attempt = attempt();
         change(&mut attempt);
-        verdict(&attempt, &plan())
+        bottleneck(&attempt, &plan())
     }
 
     #[test]
     fn whoever_has_used_its_budget_is_at_the_limit() {
-        assert_eq!(with(|_| {}), Verdict::Waiting);
-        let full = with(|attempt| attempt.truth.contender = used(9.5));
-        assert_eq!(full, Verdict::ServerBound);
+        assert_eq!(with(|_| {}), Bottleneck::Waiting);
+        let full = with(|attempt| attempt.usage.contender = used(9.5));
+        assert_eq!(full, Bottleneck::ServerBound);
         // The kernel worked for its sockets.
-        let no_idle = with(|attempt| attempt.truth.contender_cpus_idle = Some(0.05));
-        assert_eq!(no_idle, Verdict::ServerBound);
-        let generator = with(|attempt| attempt.truth.generator = used(9.5));
-        assert_eq!(generator, Verdict::GeneratorBound);
-        let upstream = with(|attempt| attempt.truth.upstream = used(9.5));
-        assert_eq!(upstream, Verdict::UpstreamBound);
+        let no_idle = with(|attempt| attempt.usage.contender_cpus_idle = Some(0.05));
+        assert_eq!(no_idle, Bottleneck::ServerBound);
+        let generator = with(|attempt| attempt.usage.generator = used(9.5));
+        assert_eq!(generator, Bottleneck::GeneratorBound);
+        let upstream = with(|attempt| attempt.usage.upstream = used(9.5));
+        assert_eq!(upstream, Bottleneck::UpstreamBound);
     }
 
     #[test]
     fn of_those_who_share_full_processors_the_one_that_takes_most_is_at_the_limit() {
         let shared = |shares: [f64; 3]| {
             with(|attempt| {
-                let truth = &mut attempt.truth;
-                truth.other_cpus_idle = Some(0.02);
-                [truth.generator, truth.upstream, truth.postgres] = shares.map(used);
+                let usage = &mut attempt.usage;
+                usage.other_cpus_idle = Some(0.02);
+                [usage.generator, usage.upstream, usage.postgres] = shares.map(used);
             })
         };
-        assert_eq!(shared([5.0, 3.0, 1.8]), Verdict::GeneratorBound);
-        assert_eq!(shared([3.0, 5.0, 1.8]), Verdict::UpstreamBound);
-        assert_eq!(shared([3.0, 1.8, 5.0]), Verdict::DatabaseBound);
+        assert_eq!(shared([5.0, 3.0, 1.8]), Bottleneck::GeneratorBound);
+        assert_eq!(shared([3.0, 5.0, 1.8]), Bottleneck::UpstreamBound);
+        assert_eq!(shared([3.0, 1.8, 5.0]), Bottleneck::DatabaseBound);
     }
 
     #[test]
     fn an_upstream_that_most_requests_wait_for_is_at_the_limit_without_any_work() {
-        let slow = with(|attempt| attempt.truth.upstream_in_flight = Some(32.0));
-        assert_eq!(slow, Verdict::UpstreamBound);
-        let quick = with(|attempt| attempt.truth.upstream_in_flight = Some(31.9));
-        assert_eq!(quick, Verdict::Waiting);
+        let slow = with(|attempt| attempt.usage.upstream_in_flight = Some(32.0));
+        assert_eq!(slow, Bottleneck::UpstreamBound);
+        let quick = with(|attempt| attempt.usage.upstream_in_flight = Some(31.9));
+        assert_eq!(quick, Bottleneck::Waiting);
     }
 
     #[test]
     fn noise_is_told_from_what_follows_from_busy_processors_only() {
-        let stolen = with(|attempt| attempt.truth.steal = Some(0.03));
-        assert_eq!(stolen, Verdict::Noisy);
+        let stolen = with(|attempt| attempt.usage.steal = Some(0.03));
+        assert_eq!(stolen, Bottleneck::Noisy);
         let foreign = with(|attempt| {
-            attempt.truth.foreign = Some(0.06);
-            attempt.truth.contender_cpus_idle = Some(0.0);
-            attempt.truth.other_cpus_idle = Some(0.0);
+            attempt.usage.foreign = Some(0.06);
+            attempt.usage.contender_cpus_idle = Some(0.0);
+            attempt.usage.other_cpus_idle = Some(0.0);
         });
-        assert_eq!(foreign, Verdict::Noisy);
+        assert_eq!(foreign, Bottleneck::Noisy);
         let full_all_the_same = with(|attempt| {
-            attempt.truth.foreign = Some(0.06);
-            attempt.truth.contender = used(9.6);
+            attempt.usage.foreign = Some(0.06);
+            attempt.usage.contender = used(9.6);
         });
-        assert_eq!(full_all_the_same, Verdict::ServerBound);
+        assert_eq!(full_all_the_same, Bottleneck::ServerBound);
     }
 
     #[test]
     fn samples_prove_what_they_can_and_no_more() {
         let sampled = |mean, peak| {
             with(|attempt| {
-                attempt.truth.contender = Usage::default();
-                attempt.truth.sampled = Some(Sampled { mean, peak });
+                attempt.usage.contender = Usage::default();
+                attempt.usage.sampled = Some(Sampled { mean, peak });
             })
         };
-        assert_eq!(sampled(0.951, 0.99), Verdict::ServerBound);
-        assert_eq!(sampled(0.917, 0.983), Verdict::Unknown);
-        assert_eq!(sampled(0.41, 0.949), Verdict::NotServerBound);
-        let nothing = with(|attempt| attempt.truth.contender = Usage::default());
-        assert_eq!(nothing, Verdict::Unknown);
+        assert_eq!(sampled(0.951, 0.99), Bottleneck::ServerBound);
+        assert_eq!(sampled(0.917, 0.983), Bottleneck::Unknown);
+        assert_eq!(sampled(0.41, 0.949), Bottleneck::NotServerBound);
+        let nothing = with(|attempt| attempt.usage.contender = Usage::default());
+        assert_eq!(nothing, Bottleneck::Unknown);
     }
 
     #[test]
     fn one_wrong_answer_is_an_error_whoever_was_at_the_limit() {
         let wrong = with(|attempt| {
-            attempt.truth.contender = used(10.0);
+            attempt.usage.contender = used(10.0);
             attempt.measured.errors.insert("status 503".to_owned(), 1);
         });
-        assert_eq!(wrong, Verdict::Errors);
+        assert_eq!(wrong, Bottleneck::Errors);
         assert_eq!(
             with(|attempt| attempt.measured.requests = 0),
-            Verdict::Errors
+            Bottleneck::Errors
         );
     }
 
     #[test]
     fn little_s_law_holds_or_is_doubted() {
         let mut attempt = attempt();
-        assert!(doubts(&attempt, &plan()).is_empty());
+        assert!(warnings(&attempt, &plan()).is_empty());
         attempt.measured.latency.mean_ms = 9.0;
         assert_eq!(
-            doubts(&attempt, &plan()),
+            warnings(&attempt, &plan()),
             ["Little's law: 100 connections, but rate × mean latency is 90.0"]
         );
         attempt.pace = Pace::Open(10_000.0);
-        assert!(doubts(&attempt, &plan()).is_empty());
+        assert!(warnings(&attempt, &plan()).is_empty());
     }
 
     #[test]
     fn a_server_that_counted_otherwise_is_doubted() {
         let mut attempt = attempt();
-        attempt.truth.served = Some(110_000 - 550 - 100);
-        assert!(doubts(&attempt, &plan()).is_empty());
-        attempt.truth.served = Some(110_000 - 550 - 101);
+        attempt.usage.served = Some(110_000 - 550 - 100);
+        assert!(warnings(&attempt, &plan()).is_empty());
+        attempt.usage.served = Some(110_000 - 550 - 101);
         assert_eq!(
-            doubts(&attempt, &plan()),
+            warnings(&attempt, &plan()),
             ["the server's side counted 109349 for 110000 answers"]
         );
     }
