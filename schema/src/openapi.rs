@@ -1,61 +1,57 @@
-//! The OpenAPI 3.1 document of the target and of the upstream, built from the wire types, the
-//! error table, the limits and the fixtures. `openapi.json` is this document checked in; a test
-//! keeps the two the same: `UPDATE_OPENAPI=1 cargo test -p schema --test openapi` rewrites it.
+//! The OpenAPI 3.1 document of the target and the upstream, built from the wire types, the error table, the
+//! limits and the fixtures. `openapi.json` is this document checked in;
+//! `UPDATE_OPENAPI=1 cargo test -p schema --test openapi` rewrites it.
 
+mod paths;
 mod responses;
-mod target;
-mod upstream;
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 use utoipa::ToSchema;
-use utoipa::openapi::path::{Operation, PathItem, PathItemBuilder};
-use utoipa::openapi::schema::{Components, ComponentsBuilder};
-use utoipa::openapi::security::SecurityScheme;
-use utoipa::openapi::tag::{Tag, TagBuilder};
-use utoipa::openapi::{
-    HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, PathsBuilder,
-    Ref, Server, ServerBuilder, ServerVariableBuilder,
-};
 
+use crate::env::{JWT_SECRET, UPSTREAM_API_KEY};
 use crate::{
-    ErrorBody, ErrorCode, Info, Movie, Nested, NewMovie, Product, Profile, UserRef, Vendor, routes,
+    ErrorBody, ErrorCode, Info, Movie, Nested, NewMovie, Product, Profile, UserRef, Vendor,
+    fixtures,
 };
 
-/// The document: every route with its statuses, bodies, headers, examples and security scheme.
-#[must_use]
-pub fn document() -> OpenApi {
-    let paths = target::paths()
-        .into_iter()
-        .chain([(routes::HEALTH.to_owned(), health())])
-        .chain(upstream::paths())
-        .fold(PathsBuilder::new(), |paths, (path, item)| {
-            paths.path(path, item)
-        });
-    let license = LicenseBuilder::new()
-        .name(env!("CARGO_PKG_LICENSE"))
-        .identifier(Some(env!("CARGO_PKG_LICENSE")));
-    let info = InfoBuilder::new()
-        .title("Reference target service suite")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(description()))
-        .license(Some(license.build()));
-    OpenApiBuilder::new()
-        .openapi(OpenApiVersion::Version31)
-        .info(info)
-        .servers(Some([target::server()]))
-        .tags(Some([
-            tag(target::TAG, "What every contender is."),
-            tag(upstream::TAG, "What the target's proxy scenario calls."),
-        ]))
-        .paths(paths)
-        .components(Some(components()))
-        .build()
-}
+/// Names of the two services in the document.
+const TARGET: &str = "target";
+const UPSTREAM: &str = "upstream";
 
-/// The document as indented JSON with a newline at the end: the content of `openapi.json`.
+/// Names of the two security schemes.
+const TOKEN: &str = "token";
+const API_KEY: &str = "apiKey";
+
+/// Returns the document as indented JSON with a newline at the end: the content of `openapi.json`.
 #[must_use]
 pub fn to_json() -> String {
-    let json = document().to_pretty_json();
-    json.expect("maps with text keys always serialise") + "\n"
+    let license = env!("CARGO_PKG_LICENSE");
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Reference target service suite",
+            "description": description(),
+            "license": { "name": license, "identifier": license },
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "servers": [paths::target()],
+        "paths": paths::all(),
+        "components": {
+            "schemas": schemas(),
+            "responses": BTreeMap::from(
+                ErrorCode::ALL.map(|code| (format!("{code:?}"), responses::component(code)))
+            ),
+            "securitySchemes": security_schemes(),
+        },
+        "tags": [
+            { "name": TARGET, "description": "What every contender is." },
+            { "name": UPSTREAM, "description": "What the target's proxy scenario calls." },
+        ],
+    });
+    let text = serde_json::to_string_pretty(&document);
+    text.expect("maps with text keys always serialise") + "\n"
 }
 
 fn description() -> String {
@@ -73,62 +69,43 @@ fn description() -> String {
     )
 }
 
-fn tag(name: &str, description: &str) -> Tag {
-    TagBuilder::new()
-        .name(name)
-        .description(Some(description))
-        .build()
+fn schemas() -> BTreeMap<String, Value> {
+    fn schema<T: ToSchema>() -> (String, Value) {
+        let schema = serde_json::to_value(T::schema());
+        (T::name().into_owned(), schema.expect("schemas serialise"))
+    }
+    BTreeMap::from([
+        schema::<ErrorBody<'_>>(),
+        schema::<Info<'_>>(),
+        schema::<Nested<'_>>(),
+        schema::<NewMovie<'_>>(),
+        schema::<Movie<'_>>(),
+        schema::<UserRef<'_>>(),
+        schema::<Product<'_>>(),
+        schema::<Vendor<'_>>(),
+        schema::<Profile>(),
+    ])
 }
 
-/// `GET /health`, the one route that both services have.
-fn health() -> PathItem {
-    let (internal, response) = responses::error(ErrorCode::Internal);
-    let operation = Operation::builder()
-        .operation_id(Some("get_health"))
-        .tag(target::TAG)
-        .tag(upstream::TAG)
-        .summary(Some("200 while the process serves"))
-        .response("200", responses::ok("The process serves."))
-        .response(internal, response);
-    PathItemBuilder::new()
-        .servers(Some([target::server(), upstream::server()]))
-        .operation(HttpMethod::Get, operation)
-        .build()
-}
-
-fn components() -> Components {
-    ErrorCode::ALL
-        .into_iter()
-        .fold(ComponentsBuilder::new(), |components, code| {
-            components.response(format!("{code:?}"), responses::component(code))
-        })
-        .schema_from::<ErrorBody<'_>>()
-        .schema_from::<Info<'_>>()
-        .schema_from::<Nested<'_>>()
-        .schema_from::<NewMovie<'_>>()
-        .schema_from::<Movie<'_>>()
-        .schema_from::<UserRef<'_>>()
-        .schema_from::<Product<'_>>()
-        .schema_from::<Vendor<'_>>()
-        .schema_from::<Profile>()
-        .security_scheme(target::TOKEN, SecurityScheme::Http(target::token()))
-        .security_scheme(upstream::API_KEY, SecurityScheme::Http(upstream::api_key()))
-        .build()
-}
-
-/// A service on this machine, on a port that an environment variable overrides.
-fn server((variable, port): (&str, u16), description: &str) -> Server {
-    let port = ServerVariableBuilder::new()
-        .default_value(port.to_string())
-        .description(Some("The environment variable of this name overrides it."));
-    ServerBuilder::new()
-        .url(format!("http://127.0.0.1:{{{variable}}}"))
-        .description(Some(description))
-        .parameter(variable, port)
-        .build()
-}
-
-/// The schema of `T` among the components.
-fn reference<T: ToSchema>() -> Ref {
-    Ref::from_schema_name(T::name())
+fn security_schemes() -> Value {
+    let claims = serde_json::to_string(&fixtures::claims()).expect("claims serialise");
+    let api_key = format!(
+        "The value of `{}`, compared in constant time.",
+        UPSTREAM_API_KEY.name
+    );
+    let token = format!(
+        "HS256 only; the secret is the UTF-8 bytes of `{}`. `sub` and `name` are texts that are \
+         not empty, `exp` and `nbf` are enforced when present, without leeway; a claim of the \
+         wrong type is a bad token, other claims are ignored. The public harness sends `{claims}`.",
+        JWT_SECRET.name
+    );
+    json!({
+        (API_KEY): { "type": "http", "scheme": "bearer", "description": api_key },
+        (TOKEN): {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": token,
+        },
+    })
 }
