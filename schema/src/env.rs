@@ -1,7 +1,6 @@
-//! The environment both services read: names, defaults, forms, and the bench values.
-//!
-//! [`Environment`] reads through a lookup that is passed in, so this crate does no I/O and a test
-//! needs no process of its own. An error names the variable and never repeats its value.
+//! The environment of the services: names, defaults, forms, and the bench values. [`Environment`] reads
+//! through a lookup that is passed in, so this crate does no I/O. An error names the variable and never
+//! repeats its value.
 
 use std::ffi::OsString;
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -12,14 +11,14 @@ pub const EXIT_COULD_NOT_RUN: u8 = 2;
 /// The bench values as a file of `KEY=VALUE` lines; Compose reads the same file by `env_file`.
 pub const BENCH_ENV: &str = include_str!("../bench.env");
 
-/// Port on 127.0.0.1 where the suite serves the target; the variable overrides it.
+/// The target's port on 127.0.0.1, and the variable that overrides it.
 pub const TARGET_PORT: (&str, u16) = ("TARGET_PORT", 8000);
-/// Port on 127.0.0.1 where the suite serves the upstream; the variable overrides it.
+/// The upstream's port on 127.0.0.1, and the variable that overrides it.
 pub const UPSTREAM_PORT: (&str, u16) = ("UPSTREAM_PORT", 8001);
-/// Port on 127.0.0.1 where Compose publishes Postgres; the variable overrides it.
+/// The port on 127.0.0.1 where Compose publishes Postgres, and the variable that overrides it.
 pub const POSTGRES_PORT: (&str, u16) = ("POSTGRES_PORT", 54320);
 
-/// Most connections a pool may be given, and most workers.
+/// Largest size of a pool, and largest number of workers.
 const COUNT_MAX: usize = 10_000;
 
 /// A service that reads the environment.
@@ -34,13 +33,13 @@ pub enum Service {
 /// One environment variable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Variable {
-    /// Its name.
+    /// Name in the environment.
     pub name: &'static str,
-    /// Who reads it.
+    /// Services that read it.
     pub read_by: &'static [Service],
-    /// The value when it is not set; required if there is none.
+    /// Value of a variable that is not set; a variable without a default is required.
     pub default: Option<&'static str>,
-    /// What a value must be, as it ends the sentence "NAME must be …".
+    /// Form of its values, as it ends the sentence "NAME must be …".
     pub form: &'static str,
 }
 
@@ -73,7 +72,7 @@ pub const UPSTREAM_URL: Variable = variable(
     None,
     "an http:// URL, with a path prefix if need be",
 );
-/// The key that the upstream asks for.
+/// API key of the upstream.
 pub const UPSTREAM_API_KEY: Variable = variable(
     "UPSTREAM_API_KEY",
     BOTH,
@@ -86,7 +85,7 @@ pub const UPSTREAM_POOL_SIZE: Variable = variable("UPSTREAM_POOL_SIZE", TARGET, 
 pub const DB_HOST: Variable = variable("DB_HOST", TARGET, None, TEXT);
 /// Port of Postgres.
 pub const DB_PORT: Variable = variable("DB_PORT", TARGET, None, "a port from 1 to 65535");
-/// Database.
+/// Database name.
 pub const DB_NAME: Variable = variable("DB_NAME", TARGET, None, TEXT);
 /// Database user.
 pub const DB_USER: Variable = variable("DB_USER", TARGET, None, TEXT);
@@ -124,16 +123,16 @@ pub const ALL: [Variable; 15] = [
     UPSTREAM_FAULTS,
 ];
 
-/// Why a service cannot start: one line that names the variable, never its value.
+/// A variable that keeps a service from starting: one line with its name, never its value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum EnvError {
     /// Required and not set.
     #[error("{0} is not set: it must be {1}")]
     Missing(&'static str, &'static str),
-    /// Set to nothing.
+    /// Set to the empty string.
     #[error("{0} is empty: it must be {1}")]
     Empty(&'static str, &'static str),
-    /// Not of the variable's form.
+    /// Not in the variable's form.
     #[error("{0} must be {1}")]
     Invalid(&'static str, &'static str),
     /// A pool smaller than the number of workers that share it.
@@ -146,7 +145,7 @@ pub enum EnvError {
 pub struct Environment<F>(pub F);
 
 impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
-    /// The variable's text.
+    /// Returns the text of a variable.
     ///
     /// # Errors
     /// Missing without a default, empty, or not UTF-8.
@@ -163,10 +162,10 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         }
     }
 
-    /// The variable's text, turned into a value by `parse`.
+    /// Parses the text of a variable.
     ///
     /// # Errors
-    /// As [`Environment::text`], and when `parse` gives none.
+    /// Those of [`Environment::text`]; `parse` returns none.
     pub fn parse<T>(
         &self,
         variable: &Variable,
@@ -175,10 +174,10 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         parse(&self.text(variable)?).ok_or(EnvError::Invalid(variable.name, variable.form))
     }
 
-    /// A number of connections or workers.
+    /// Parses a number of connections or workers.
     ///
     /// # Errors
-    /// As [`Environment::parse`].
+    /// Those of [`Environment::parse`].
     pub fn count(&self, variable: &Variable) -> Result<NonZeroUsize, EnvError> {
         self.parse(variable, |text| {
             let count = text.parse().ok()?;
@@ -186,10 +185,10 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         })
     }
 
-    /// A pool's size, which `workers` share.
+    /// Parses the size of a pool that `workers` share.
     ///
     /// # Errors
-    /// As [`Environment::count`], and when there are more workers than connections.
+    /// Those of [`Environment::count`]; more workers than connections.
     pub fn pool_size(
         &self,
         variable: &Variable,
@@ -202,18 +201,18 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         Ok(size)
     }
 
-    /// A port to connect to.
+    /// Parses a port to connect to.
     ///
     /// # Errors
-    /// As [`Environment::parse`].
+    /// Those of [`Environment::parse`].
     pub fn port(&self, variable: &Variable) -> Result<u16, EnvError> {
         self.parse(variable, |text| text.parse().ok().map(NonZeroU16::get))
     }
 
-    /// A switch: `0` or `1`.
+    /// Parses a switch: `0` or `1`.
     ///
     /// # Errors
-    /// As [`Environment::parse`].
+    /// Those of [`Environment::parse`].
     pub fn flag(&self, variable: &Variable) -> Result<bool, EnvError> {
         self.parse(variable, |text| match text {
             "0" => Some(false),
@@ -222,10 +221,10 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         })
     }
 
-    /// The upstream's key: what can stand in an `Authorization` header.
+    /// Returns the upstream's API key, which must fit into an `Authorization` header.
     ///
     /// # Errors
-    /// As [`Environment::parse`].
+    /// Those of [`Environment::parse`].
     pub fn api_key(&self) -> Result<String, EnvError> {
         self.parse(&UPSTREAM_API_KEY, |text| {
             let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -234,7 +233,7 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
     }
 }
 
-/// The bench values in the order of `bench.env`.
+/// Returns the bench values in the order of `bench.env`.
 pub fn bench() -> impl Iterator<Item = (&'static str, &'static str)> {
     BENCH_ENV
         .lines()
@@ -242,15 +241,14 @@ pub fn bench() -> impl Iterator<Item = (&'static str, &'static str)> {
         .filter_map(|line| line.split_once('='))
 }
 
-/// Looks a variable up in the bench values instead of the environment: for [`Environment`].
+/// Looks up a variable in the bench values, for [`Environment`].
 #[must_use]
 pub fn bench_lookup(name: &str) -> Option<OsString> {
-    bench()
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value.into())
+    let (_, value) = bench().find(|(known, _)| *known == name)?;
+    Some(value.into())
 }
 
-/// The bench value of a variable; empty when the file does not set it.
+/// Returns the bench value of a variable, empty if the file does not set it.
 #[must_use]
 pub fn bench_value(variable: &Variable) -> &'static str {
     bench()
@@ -268,71 +266,54 @@ mod tests {
     }
 
     #[test]
-    fn a_required_variable_that_is_missing_or_empty_is_named() {
-        let missing = environment(None).text(&JWT_SECRET).unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "JWT_SECRET is not set: it must be a text that is not empty"
-        );
-        let empty = environment(Some("")).text(&JWT_SECRET).unwrap_err();
-        assert_eq!(
-            empty.to_string(),
-            "JWT_SECRET is empty: it must be a text that is not empty"
-        );
+    fn required_variable_that_is_missing_or_empty_is_named() {
+        for (value, problem) in [(None, "is not set"), (Some(""), "is empty")] {
+            let error = environment(value).text(&JWT_SECRET).unwrap_err();
+            let line = format!("JWT_SECRET {problem}: it must be a text that is not empty");
+            assert_eq!(error.to_string(), line);
+        }
     }
 
     #[test]
-    fn an_unset_optional_variable_has_its_default_and_an_empty_one_is_refused() {
+    fn optional_variable_has_its_default_unless_it_is_empty() {
         assert_eq!(environment(None).count(&WORKERS).unwrap().get(), 1);
-        assert_eq!(
-            environment(Some("")).count(&WORKERS).unwrap_err(),
-            EnvError::Empty("WORKERS", COUNT)
-        );
+        let empty = environment(Some("")).count(&WORKERS);
+        assert_eq!(empty, Err(EnvError::Empty("WORKERS", COUNT)));
     }
 
     #[test]
-    fn counts_outside_their_range_are_refused_without_repeating_the_value() {
+    fn counts_out_of_range_are_refused_without_their_value() {
         for bad in ["0", "-1", "10001", "1.5", "hunter2", " 1"] {
             let error = environment(Some(bad)).count(&DB_POOL_SIZE).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "DB_POOL_SIZE must be a whole number from 1 to 10000"
-            );
+            let line = "DB_POOL_SIZE must be a whole number from 1 to 10000";
+            assert_eq!(error.to_string(), line);
         }
         let most = environment(Some("10000")).count(&DB_POOL_SIZE).unwrap();
         assert_eq!(most.get(), 10_000);
     }
 
     #[test]
-    fn a_pool_has_a_connection_for_every_worker() {
-        let four = NonZeroUsize::new(4).unwrap();
-        assert!(
-            environment(Some("4"))
-                .pool_size(&DB_POOL_SIZE, four)
-                .is_ok()
-        );
-        let error = environment(Some("3")).pool_size(&DB_POOL_SIZE, four);
-        assert_eq!(error, Err(EnvError::SmallerThanWorkers("DB_POOL_SIZE")));
+    fn pool_smaller_than_the_workers_is_refused() {
+        let size = |text| environment(Some(text)).pool_size(&DB_POOL_SIZE, 4.try_into().unwrap());
+        assert_eq!(size("4").unwrap().get(), 4);
+        let error = EnvError::SmallerThanWorkers("DB_POOL_SIZE");
+        assert_eq!(size("3"), Err(error));
     }
 
     #[test]
-    fn ports_to_connect_to_are_never_zero() {
+    fn ports_and_keys_in_another_form_are_refused() {
         assert_eq!(environment(Some("5432")).port(&DB_PORT).unwrap(), 5432);
         for bad in ["0", "65536", "http"] {
             assert!(environment(Some(bad)).port(&DB_PORT).is_err());
         }
-    }
-
-    #[test]
-    fn a_key_that_no_header_can_carry_is_refused() {
+        assert_eq!(environment(Some("a-b_c")).api_key().unwrap(), "a-b_c");
         for bad in ["a b", "a\nb", "schlüssel"] {
             assert!(environment(Some(bad)).api_key().is_err());
         }
-        assert_eq!(environment(Some("a-b_c")).api_key().unwrap(), "a-b_c");
     }
 
     #[test]
-    fn the_bench_file_sets_every_required_variable_and_nothing_unknown() {
+    fn bench_file_sets_every_required_variable_and_no_unknown_one() {
         for variable in ALL.iter().filter(|variable| variable.default.is_none()) {
             assert_ne!(bench_value(variable), "", "{}", variable.name);
         }

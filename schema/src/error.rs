@@ -4,22 +4,22 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request failed. The one place for the status and the phrase of an error.
+/// The error of a request. The one place for its status and its phrase.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ErrorCode {
-    /// Missing, malformed, expired or otherwise bad token.
+    /// Missing, malformed, expired or otherwise invalid token.
     InvalidToken,
     /// The upstream's own refusal of a missing or wrong API key.
     InvalidApiKey,
-    /// The body is not JSON: syntax, empty, invalid UTF-8, trailing data, too deep.
+    /// A body that is not JSON: syntax, empty, invalid UTF-8, trailing data, nested too deep.
     MalformedBody,
-    /// JSON that does not fit; the detail names the field.
+    /// JSON that does not fit the type; the detail names the field.
     InvalidBody,
-    /// The content type is not JSON or missing.
+    /// A content type that is missing or not JSON.
     UnsupportedMediaType,
-    /// The body is longer than `limits::REQUEST_BODY_MAX_BYTES`.
+    /// A body longer than `limits::REQUEST_BODY_MAX_BYTES`.
     BodyTooLarge,
-    /// The body did not arrive within `limits::REQUEST_BODY_TIMEOUT`.
+    /// A body that did not arrive within `limits::REQUEST_BODY_TIMEOUT`.
     RequestTimeout,
     /// Unknown path.
     NotFound,
@@ -27,11 +27,11 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// Valid token, no such user.
     UserNotFound,
-    /// The upstream refused, reset, redirected, or answered what is not a product.
+    /// The upstream refused, reset, redirected, or sent an answer that is not a product.
     UpstreamUnavailable,
     /// The upstream missed its deadline.
     UpstreamTimeout,
-    /// Database down, pool exhausted, statement too slow.
+    /// The database is down, the pool exhausted, or the statement too slow.
     DatabaseUnavailable,
     /// `GET /ready` while a dependency does not answer; the detail names which.
     NotReady,
@@ -59,7 +59,7 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// Status code and phrase (the body's `error`).
+    /// Returns the status code and the phrase.
     const fn row(self) -> (u16, &'static str) {
         match self {
             Self::InvalidToken => (401, "invalid token"),
@@ -80,19 +80,19 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status code.
+    /// Returns the HTTP status code.
     #[must_use]
     pub const fn status(self) -> u16 {
         self.row().0
     }
 
-    /// The body's `error`.
+    /// Returns the phrase: the field `error` of the body.
     #[must_use]
     pub const fn phrase(self) -> &'static str {
         self.row().1
     }
 
-    /// The body without a detail, as bytes on the wire.
+    /// Returns the body without a detail.
     #[must_use]
     pub fn body(self) -> ErrorBody<'static> {
         ErrorBody {
@@ -106,17 +106,17 @@ impl ErrorCode {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody<'a> {
-    /// What went wrong, a fixed phrase.
+    /// The error, a fixed phrase.
     #[serde(borrow)]
     pub error: Cow<'a, str>,
-    /// What helps the caller fix the request.
+    /// A hint for fixing the request.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub detail: Option<Cow<'a, str>>,
 }
 
 impl ErrorBody<'_> {
-    /// The compact JSON that goes on the wire.
+    /// Returns the compact JSON on the wire.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("two strings always serialise")

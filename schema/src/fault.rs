@@ -1,16 +1,14 @@
-//! The faults the upstream can show on demand, at `/faults/<fault>/data`.
+//! The faults that the upstream shows on demand, at `/faults/<fault>/data`.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Longest delay that can be asked for.
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// One way for the upstream to misbehave. `UPSTREAM_URL=…/faults/<fault>` makes any contender meet
-/// it without a change to the contender.
+/// A fault of the upstream. A contender meets it when its `UPSTREAM_URL` ends in `/faults/<fault>`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// The product under this status, 200 to 599: who looks at the body alone is fooled.
+    /// The product under this status, 200 to 599: a client that ignores the status accepts it.
     Status(u16),
     /// The product after this time, at most a minute.
     Delay(Duration),
@@ -18,19 +16,31 @@ pub enum Fault {
     Hang,
     /// The connection is reset before the answer.
     Reset,
-    /// The answer's head announces the product, the connection ends in the middle of it.
+    /// The head announces the product, and the connection ends in the middle of the body.
     Truncate,
     /// The product a byte at a time, far slower than the deadline of a call.
     Trickle,
     /// 200, but not JSON.
     Malformed,
-    /// 200 and JSON, but no product.
+    /// 200 and JSON, but not a product.
     WrongShape,
     /// 302 to the real product.
     Redirect,
-    /// A valid product twice as long as the longest answer that a target may take, in chunks.
+    /// A valid product in chunks, twice as long as the longest answer that a target may accept.
     Huge,
 }
+
+/// The faults without a parameter.
+const PLAIN: [(&str, Fault); 8] = [
+    ("hang", Fault::Hang),
+    ("reset", Fault::Reset),
+    ("truncate", Fault::Truncate),
+    ("trickle", Fault::Trickle),
+    ("malformed", Fault::Malformed),
+    ("wrong-shape", Fault::WrongShape),
+    ("redirect", Fault::Redirect),
+    ("huge", Fault::Huge),
+];
 
 impl Fault {
     /// Every fault as the contract writes it.
@@ -47,7 +57,7 @@ impl Fault {
         "huge",
     ];
 
-    /// The fault of this name.
+    /// Parses the name of a fault.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         if let Some(code) = name.strip_prefix("status-") {
@@ -58,17 +68,8 @@ impl Fault {
             let delay = Duration::from_millis(delay_ms.parse().ok()?);
             return (delay <= DELAY_MAX).then_some(Self::Delay(delay));
         }
-        match name {
-            "hang" => Some(Self::Hang),
-            "reset" => Some(Self::Reset),
-            "truncate" => Some(Self::Truncate),
-            "trickle" => Some(Self::Trickle),
-            "malformed" => Some(Self::Malformed),
-            "wrong-shape" => Some(Self::WrongShape),
-            "redirect" => Some(Self::Redirect),
-            "huge" => Some(Self::Huge),
-            _ => None,
-        }
+        let (_, fault) = PLAIN.iter().find(|(plain, _)| *plain == name)?;
+        Some(*fault)
     }
 }
 
@@ -77,14 +78,10 @@ impl fmt::Display for Fault {
         match self {
             Self::Status(code) => write!(formatter, "status-{code}"),
             Self::Delay(delay) => write!(formatter, "delay-{}", delay.as_millis()),
-            Self::Hang => formatter.write_str("hang"),
-            Self::Reset => formatter.write_str("reset"),
-            Self::Truncate => formatter.write_str("truncate"),
-            Self::Trickle => formatter.write_str("trickle"),
-            Self::Malformed => formatter.write_str("malformed"),
-            Self::WrongShape => formatter.write_str("wrong-shape"),
-            Self::Redirect => formatter.write_str("redirect"),
-            Self::Huge => formatter.write_str("huge"),
+            plain => PLAIN
+                .iter()
+                .filter(|(_, fault)| fault == plain)
+                .try_for_each(|(name, _)| formatter.write_str(name)),
         }
     }
 }
@@ -94,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_the_contract_is_a_fault_and_prints_as_it_reads() {
+    fn names_of_the_contract_parse_and_print_alike() {
         for name in Fault::NAMES {
             let name = name.replace("<code>", "503").replace("<ms>", "250");
             assert_eq!(Fault::parse(&name).unwrap().to_string(), name);
@@ -102,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_no_fault() {
+    fn parameters_out_of_range_are_refused() {
         for name in [
             "",
             "status-",

@@ -1,5 +1,5 @@
-//! The fixed values of the contract: what `GET /info` and the upstream answer, the seed row, and
-//! the token that the public harness sends.
+//! The fixed values of the contract: the answers of `GET /info` and the upstream, the seed row, and the
+//! token and movie of the public harness.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::{Claims, Info, Nested, NewMovie, Profile};
 /// The upstream's product: compact JSON in field order, byte for byte what `GET /data` answers.
 pub const PRODUCT_JSON: &str = include_str!("../product.json").trim_ascii_end();
 
-/// The value of `GET /info`, built anew for every response.
+/// Returns the value of `GET /info`.
 #[must_use]
 #[expect(clippy::approx_constant, reason = "the contract's ratio is not pi")]
 pub fn info() -> Info<'static> {
@@ -27,7 +27,7 @@ pub fn info() -> Info<'static> {
     }
 }
 
-/// The seed row of `sql/users.sql`.
+/// Returns the seed row of `sql/users.sql`.
 #[must_use]
 pub fn profile() -> Profile {
     Profile {
@@ -40,7 +40,7 @@ pub fn profile() -> Profile {
     }
 }
 
-/// The claims of the public harness's token, which carries no `exp`.
+/// Returns the claims of the public harness's token, which has no `exp`.
 #[must_use]
 pub fn claims() -> Claims {
     let Profile { id, name, .. } = profile();
@@ -53,7 +53,7 @@ pub fn claims() -> Claims {
     }
 }
 
-/// The movie that the public harness posts; JavaScript writes its rating as `8`.
+/// Returns the movie that the public harness posts; JavaScript writes its rating as `8`.
 #[must_use]
 pub fn new_movie() -> NewMovie<'static> {
     NewMovie {
@@ -71,13 +71,13 @@ mod tests {
     use crate::{Product, json};
 
     #[test]
-    fn the_product_file_is_the_compact_encoding_of_a_product() {
+    fn product_file_is_the_compact_encoding_of_a_product() {
         let product: Product<'_> = json::from_slice(PRODUCT_JSON.as_bytes()).unwrap();
         assert_eq!(serde_json::to_string(&product).unwrap(), PRODUCT_JSON);
     }
 
     #[test]
-    fn info_is_written_in_the_order_of_the_contract() {
+    fn info_is_encoded_in_the_order_of_the_contract() {
         assert_eq!(
             serde_json::to_string(&info()).unwrap(),
             r#"{"id":"info-1","name":"Benchmark Info","count":42,"ratio":3.14159,"active":true,"tags":["alpha","beta","gamma"],"createdAt":"2026-01-01T00:00:00Z","nested":{"level":2,"label":"nested"}}"#
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_is_the_seed_row_of_the_sql_file() {
+    fn profile_is_the_seed_row_of_the_sql_file() {
         let Profile {
             id,
             name,

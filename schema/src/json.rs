@@ -1,8 +1,7 @@
 //! Strict decoding of one JSON text (RFC 8259), the same for request bodies and upstream answers.
 //!
-//! Stricter than `serde_json::from_slice` alone: invalid UTF-8 and too deep nesting are refused
-//! inside ignored fields too, and an array never passes for an object (serde's derived structs
-//! take both).
+//! Stricter than `serde_json::from_slice`: invalid UTF-8 and too deep nesting are refused inside ignored
+//! fields too, and an array is not accepted as an object (serde's derived structs accept both).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,30 +13,30 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::limits::JSON_DEPTH_MAX;
 
-/// Why a JSON text was refused. Never contains the text itself.
+/// The reason for refusing a JSON text, without the text itself.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// Not a JSON text: syntax, empty, invalid UTF-8, trailing data, nested too deep.
     #[error("not JSON")]
     Malformed,
-    /// JSON, but not the object that is expected; says which field and what it should be.
+    /// JSON, but not the expected object.
     #[error("{detail}")]
     Invalid {
-        /// Names the field.
+        /// The field and its expected form.
         detail: String,
     },
 }
 
-/// A type that is decoded from a JSON object whose fields can be named to the caller.
+/// A type that is decoded from a JSON object, with the fields that an error may name.
 pub trait Fields {
-    /// Field name on the wire, and what it must be ("a string").
+    /// Field name on the wire, and its expected form ("a string").
     const FIELDS: &'static [(&'static str, &'static str)];
 }
 
 /// Decodes the object `T` from a whole JSON text.
 ///
 /// # Errors
-/// [`Rejection`], which says whether the text is no JSON or does not fit.
+/// The text is not JSON, or does not fit `T`.
 pub fn from_slice<'de, T>(text: &'de [u8]) -> Result<T, Rejection>
 where
     T: Deserialize<'de> + Fields,
@@ -51,7 +50,7 @@ where
         .map_err(|_| explain::<T>(text))
 }
 
-/// Decodes again to say what is wrong: off the hot path, so it may take its time.
+/// Decodes again to find the reason: not on the hot path, so it may be slow.
 fn explain<'de, T>(text: &'de str) -> Rejection
 where
     T: Deserialize<'de> + Fields,
@@ -67,8 +66,8 @@ where
     Rejection::Invalid { detail }
 }
 
-/// Words a failure by `path` ("year", or "." for the object itself) without serde's message, which
-/// may quote the input; of that only the field name of a missing or duplicate field is taken.
+/// Returns the field at `path` ("year", or "." for the object itself) and its expected form. serde's message
+/// may quote the input, so only the name of a missing or duplicate field is read from it.
 fn detail<T: Fields>(path: &str, message: &str) -> String {
     let root = path.split(['.', '[']).next().unwrap_or_default();
     for (field, expected) in T::FIELDS {
@@ -85,14 +84,14 @@ fn detail<T: Fields>(path: &str, message: &str) -> String {
     "must be an object".to_owned()
 }
 
-/// Whether arrays and objects nest deeper than [`JSON_DEPTH_MAX`]. Most texts have fewer openers, and
-/// finding these settles it.
+/// Returns true if arrays and objects nest deeper than [`JSON_DEPTH_MAX`]. Most texts have fewer opening
+/// brackets than that, so counting those comes first.
 fn too_deep(text: &str) -> bool {
     let mut openers = memchr2_iter(b'[', b'{', text.as_bytes());
     openers.nth(JSON_DEPTH_MAX).is_some() && depth(text) > JSON_DEPTH_MAX
 }
 
-/// The deepest nesting of arrays and objects, brackets inside strings not counted.
+/// Returns the deepest nesting of arrays and objects, ignoring brackets inside strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -113,7 +112,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// A `T` that is decoded from an object only.
+/// A `T` that is decoded only from an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<T>(pub T);
 
@@ -137,7 +136,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// For `#[serde(deserialize_with)]`: a nested struct that is decoded from an object only.
+/// Decodes a nested struct only from an object, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 /// The deserializer's own.
@@ -149,8 +148,8 @@ where
     Object::deserialize(deserializer).map(|object| object.0)
 }
 
-/// For `#[serde(deserialize_with)]`: strings that are borrowed where the text has no escapes. serde
-/// borrows a `Cow` by itself where it is a field, and owns it in a list.
+/// Decodes a list of strings, borrowed where the text has no escapes, for `#[serde(deserialize_with)]`:
+/// serde borrows a `Cow` that is a field, and owns one in a list.
 ///
 /// # Errors
 /// The deserializer's own.
@@ -167,68 +166,70 @@ mod tests {
     use super::*;
     use crate::{NewMovie, Product, fixtures};
 
-    #[test]
-    fn texts_of_a_list_are_borrowed_where_they_can_be() {
-        let text = fixtures::PRODUCT_JSON.replace("peripherals", r"\u0070eripherals");
-        let product: Product<'_> = from_slice(text.as_bytes()).unwrap();
-        let owned = |tag: &Cow<'_, str>| matches!(tag, Cow::Owned(_));
-        let owned: Vec<_> = product.tags.iter().filter(|tag| owned(tag)).collect();
-        assert_eq!(owned, ["peripherals"]);
-        assert_eq!(
-            product,
-            serde_json::from_str(fixtures::PRODUCT_JSON).unwrap()
-        );
-    }
-
     const MOVIE: &str = r#"{"title":"t","year":1,"director":"d","genre":"g","rating":8}"#;
 
-    fn refusal(text: impl AsRef<[u8]>) -> Rejection {
+    fn is_movie(text: &str) -> bool {
+        from_slice::<NewMovie<'_>>(text.as_bytes()).is_ok()
+    }
+
+    fn rejection(text: impl AsRef<[u8]>) -> Rejection {
         from_slice::<NewMovie<'_>>(text.as_ref()).unwrap_err()
     }
 
     fn invalid(detail: &str) -> Rejection {
-        Rejection::Invalid {
-            detail: detail.to_owned(),
+        let detail = detail.to_owned();
+        Rejection::Invalid { detail }
+    }
+
+    #[test]
+    fn texts_of_a_list_are_borrowed_unless_escaped() {
+        let text = fixtures::PRODUCT_JSON.replace("peripherals", r"\u0070eripherals");
+        let product: Product<'_> = from_slice(text.as_bytes()).unwrap();
+        let is_owned = |tag: &&Cow<'_, str>| matches!(tag, Cow::Owned(_));
+        let owned: Vec<_> = product.tags.iter().filter(is_owned).collect();
+        assert_eq!(owned, ["peripherals"]);
+        let expected: Product<'_> = serde_json::from_str(fixtures::PRODUCT_JSON).unwrap();
+        assert_eq!(product, expected);
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored() {
+        assert!(is_movie(&MOVIE.replace('{', r#"{"x":[{}],"#)));
+    }
+
+    #[test]
+    fn text_that_is_not_one_json_value_is_malformed() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "nope",
+            r#"{"title":}"#,
+            "{'title':1}",
+            "[1,]",
+            r#"{"title":1,"year":}"#,
+            &format!("{MOVIE} {{}}"),
+        ] {
+            assert_eq!(rejection(text), Rejection::Malformed, "{text}");
         }
+        assert_eq!(rejection(b"{\"x\":\"\xff\"}"), Rejection::Malformed);
     }
 
     #[test]
-    fn an_integer_is_a_valid_rating_and_unknown_fields_are_ignored() {
-        let text = MOVIE.replace("{", r#"{"x":[{}],"#);
-        let movie: NewMovie<'_> = from_slice(text.as_bytes()).unwrap();
-        assert_eq!(movie.rating.to_bits(), 8.0_f64.to_bits());
-    }
-
-    #[test]
-    fn what_is_not_one_json_text_is_malformed() {
-        for text in ["", " ", "{", "nope", r#"{"title":}"#, "{'title':1}", "[1,]"] {
-            assert_eq!(refusal(text), Rejection::Malformed, "{text}");
-        }
-        assert_eq!(refusal(format!("{MOVIE} {{}}")), Rejection::Malformed);
-        assert_eq!(refusal(b"{\"x\":\"\xff\"}"), Rejection::Malformed);
-        let broken_after_a_bad_field = r#"{"title":1,"year":}"#;
-        assert_eq!(refusal(broken_after_a_bad_field), Rejection::Malformed);
-    }
-
-    #[test]
-    fn nesting_is_refused_beyond_the_limit_also_in_ignored_fields() {
+    fn nesting_beyond_the_limit_is_malformed_also_in_ignored_fields() {
         let nested = |depth: usize| {
             let (open, close) = ("[".repeat(depth), "]".repeat(depth));
             MOVIE.replace('{', &format!(r#"{{"x":{open}{close},"#))
         };
-        assert!(from_slice::<NewMovie<'_>>(nested(JSON_DEPTH_MAX - 2).as_bytes()).is_ok());
-        assert_eq!(refusal(nested(JSON_DEPTH_MAX)), Rejection::Malformed);
-    }
-
-    #[test]
-    fn brackets_in_strings_do_not_count_as_nesting() {
+        assert!(is_movie(&nested(JSON_DEPTH_MAX - 2)));
+        assert_eq!(rejection(nested(JSON_DEPTH_MAX)), Rejection::Malformed);
         let brackets = "[".repeat(2 * JSON_DEPTH_MAX);
-        let text = MOVIE.replace(r#""t""#, &format!(r#""\"{brackets}""#));
-        assert!(from_slice::<NewMovie<'_>>(text.as_bytes()).is_ok());
+        let in_string = MOVIE.replace(r#""t""#, &format!(r#""\"{brackets}""#));
+        assert!(is_movie(&in_string));
     }
 
     #[test]
-    fn the_detail_names_the_field_and_never_quotes_the_input() {
+    fn detail_names_the_field_and_never_quotes_the_input() {
         for (from, to, detail) in [
             (
                 r#""year":1,"#,
@@ -239,36 +240,25 @@ mod tests {
             ("1", "2147483648", "year: must be a 32-bit integer"),
             ("1", r#""secret""#, "year: must be a 32-bit integer"),
             (r#""t""#, "null", "title: must be a string"),
+            (r#""t""#, r#""\ud800""#, "title: must be a string"),
             ("8", r#""8""#, "rating: must be a number"),
+            ("8", "1e400", "rating: must be a number"),
             ("8", r#"8,"title":"u""#, "title: given twice"),
         ] {
-            assert_eq!(
-                refusal(MOVIE.replacen(from, to, 1)),
-                invalid(detail),
-                "{to}"
-            );
+            let text = MOVIE.replacen(from, to, 1);
+            assert_eq!(rejection(text), invalid(detail), "{to}");
         }
     }
 
     #[test]
-    fn only_an_object_is_an_object() {
+    fn array_is_not_accepted_as_an_object() {
         for text in ["null", "1", r#""s""#, r#"["t",1,"d","g",8]"#] {
-            assert_eq!(refusal(text), invalid("must be an object"), "{text}");
+            assert_eq!(rejection(text), invalid("must be an object"), "{text}");
         }
         let vendor = r#"{"id":"vendor-9","name":"KeyCo"}"#;
         let text = fixtures::PRODUCT_JSON.replace(vendor, r#"["vendor-9","KeyCo"]"#);
-        let refusal = from_slice::<Product<'_>>(text.as_bytes()).unwrap_err();
-        assert_eq!(
-            refusal,
-            invalid("vendor: must be an object with id and name")
-        );
-    }
-
-    #[test]
-    fn valid_syntax_that_no_value_can_hold_does_not_fit() {
-        let surrogate = MOVIE.replace(r#""t""#, r#""\ud800""#);
-        assert_eq!(refusal(surrogate), invalid("title: must be a string"));
-        let infinite = MOVIE.replace('8', "1e400");
-        assert_eq!(refusal(infinite), invalid("rating: must be a number"));
+        let rejection = from_slice::<Product<'_>>(text.as_bytes()).unwrap_err();
+        let detail = "vendor: must be an object with id and name";
+        assert_eq!(rejection, invalid(detail));
     }
 }

@@ -1,4 +1,4 @@
-//! Bounds that the contract promises. A bound that only one crate knows lives in that crate.
+//! The limits of the contract. A limit that only one crate needs is in that crate.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ pub const REQUEST_BODY_MAX_BYTES: usize = 64 * 1024;
 /// Deepest nesting of arrays and objects in a request body or an upstream's answer.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-/// A request body must be in within this time; a slower one is `ErrorCode::RequestTimeout`.
+/// Time for a request body to arrive; a slower one is `ErrorCode::RequestTimeout`.
 pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest answer in bytes taken from the upstream.
+/// Longest answer of the upstream in bytes.
 pub const UPSTREAM_BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// Time to connect to the upstream.
 pub const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time for the whole call of the upstream, waiting for a free connection included.
+/// Time for a whole call of the upstream, including the wait for a free connection.
 pub const UPSTREAM_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time to wait for a database connection.
 pub const DB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time for the statement itself.
+/// Time for a statement.
 pub const DB_STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `Retry-After` of a 503, in seconds.

@@ -46,8 +46,8 @@ pub fn to_json() -> String {
             "securitySchemes": security_schemes(),
         },
         "tags": [
-            { "name": TARGET, "description": "What every contender is." },
-            { "name": UPSTREAM, "description": "What the target's proxy scenario calls." },
+            { "name": TARGET, "description": "The service that every contender implements." },
+            { "name": UPSTREAM, "description": "The service that the target's proxy scenario calls." },
         ],
     });
     let text = serde_json::to_string_pretty(&document);

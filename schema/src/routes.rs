@@ -10,12 +10,12 @@ pub const CATALOG: &str = "/catalog";
 pub const PROXY: &str = "/proxy";
 /// `GET`: JWT and a Postgres row.
 pub const USERS_ME: &str = "/users/me";
-/// `GET`: 200 while the process serves; of target and upstream.
+/// `GET`, target and upstream: 200 while the process serves.
 pub const HEALTH: &str = "/health";
 /// `GET`: 200 when Postgres and the upstream answer.
 pub const READY: &str = "/ready";
 
-/// `GET`, of the upstream: the product, behind the API key.
+/// `GET`, upstream: the product, behind the API key.
 pub const UPSTREAM_DATA: &str = "/data";
 /// Prefix of the upstream's faults: `/faults/<fault>/data`.
 pub const UPSTREAM_FAULTS: &str = "/faults/";

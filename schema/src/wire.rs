@@ -1,6 +1,6 @@
-//! The wire types: what the endpoints read and write. Names are camelCase on the wire, fields are
-//! in the contract's order, string fields borrow from the text they were decoded from. The comments
-//! are what the OpenAPI document says about them.
+//! The wire types of the endpoints. Names are camelCase on the wire, fields are in the contract's order,
+//! strings borrow from the text they were decoded from. The comments become the descriptions of the
+//! OpenAPI document.
 
 use std::borrow::Cow;
 
@@ -85,12 +85,12 @@ impl Fields for NewMovie<'_> {
     ];
 }
 
-/// Answer of `POST /movies`: the new movie, its fresh id, and who created it.
+/// Answer of `POST /movies`: the new movie, its fresh id and its creator.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Movie<'a> {
-    /// The five fields as they came in.
+    /// The five fields of the request.
     #[serde(borrow, flatten)]
     pub new: NewMovie<'a>,
     /// Fresh UUID v4.
@@ -126,7 +126,7 @@ pub struct Product<'a> {
     pub title: Cow<'a, str>,
     /// Price.
     pub price: f64,
-    /// Whether it can be ordered.
+    /// True if it can be ordered.
     pub in_stock: bool,
     /// Tags, order matters.
     #[serde(borrow, deserialize_with = "json::texts")]
@@ -136,7 +136,7 @@ pub struct Product<'a> {
     /// Description.
     #[serde(borrow)]
     pub description: Cow<'a, str>,
-    /// Who sells it.
+    /// Seller.
     #[serde(borrow, deserialize_with = "json::object")]
     pub vendor: Vendor<'a>,
 }
