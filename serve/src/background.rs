@@ -1,4 +1,4 @@
-//! A server in a thread of the caller's process: what a test or a tool starts and stops.
+//! A server in a thread of the caller's process, for tests and tools.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,20 +9,21 @@ use tower::BoxError;
 
 use crate::{HttpService, ServeError, Server, Worker};
 
-/// A running server; dropping it drains it and waits for its end.
+/// A running server; dropping it drains the server and waits for its end.
 #[derive(Debug)]
 pub struct Background {
     address: SocketAddr,
+    /// Stops the server when it is dropped.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
 }
 
 impl Server {
-    /// As [`Server::run`], in a thread of its own.
+    /// Runs the server like [`Server::run`], in a thread of its own.
     ///
     /// # Errors
-    /// The listener has no address, or the system refuses a thread. What goes wrong later is told
-    /// by [`Background::stop`].
+    /// The listener has no address, or the system refuses a thread. Later errors are returned by
+    /// [`Background::stop`].
     pub fn spawn<S: HttpService>(
         self,
         listener: TcpListener,
@@ -32,7 +33,6 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().spawn(move || {
             self.run(listener, make_service, async {
-                // A dropped handle stops the server as much as one that says so.
                 let _ = stopped.await;
             })
         })?;
@@ -45,25 +45,25 @@ impl Server {
 }
 
 impl Background {
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Drains it and waits for its end.
+    /// Drains the server and waits for its end.
     ///
     /// # Errors
-    /// What ended it before.
+    /// The error that ended the server before.
     pub fn stop(mut self) -> Result<(), ServeError> {
-        self.end()
+        self.join()
     }
 
-    fn end(&mut self) -> Result<(), ServeError> {
+    fn join(&mut self) -> Result<(), ServeError> {
         drop(self.stop.take());
         match self.thread.take().map(JoinHandle::join) {
-            Some(Err(_)) => Err(ServeError::WorkerDied),
             Some(Ok(result)) => result,
+            Some(Err(_)) => Err(ServeError::WorkerDied),
             None => Ok(()),
         }
     }
@@ -71,7 +71,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
+        if let Err(error) = self.join() {
             tracing::error!(%error, "a server in the background ended early");
         }
     }

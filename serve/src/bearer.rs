@@ -1,10 +1,10 @@
-//! The credentials of a request.
+//! The bearer token of a request.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-/// The token of `Authorization: Bearer <token>` (RFC 9110, 11.4: the scheme is case-insensitive).
-/// None without the header, with two of them, another scheme, or an empty token.
+/// Returns the token of `Authorization: Bearer <token>` (RFC 9110, 11.4: the scheme is case-insensitive). None
+/// without the header, with two of them, another scheme, or an empty token.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -29,14 +29,14 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_case_insensitive() {
+    fn scheme_in_any_case_is_accepted() {
         for value in ["Bearer t", "bearer t", "BEARER t", "bEaReR   t"] {
             assert_eq!(token(&[value]).as_deref(), Some("t"), "{value}");
         }
     }
 
     #[test]
-    fn everything_else_carries_no_token() {
+    fn other_credentials_have_no_token() {
         let refused: [&[&str]; 8] = [
             &[],
             &["t"],

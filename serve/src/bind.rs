@@ -1,4 +1,4 @@
-//! The listening socket, and how many connections the process may hold.
+//! The listening socket, and the number of connections that the process may hold.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -6,47 +6,39 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted; the kernel lowers it to its own limit.
+/// Backlog of the listener; the kernel lowers it to its own limit.
 const BACKLOG: i32 = 4096;
 
-/// Most connections one process serves at once: far beyond any benchmark, and at the few kilobytes
-/// a connection costs, far below what would exhaust memory.
+/// Most connections that one process serves at once: far beyond any benchmark, and at a few kilobytes for each
+/// far below the memory of the machine.
 const CONNECTIONS_MAX: u64 = 16_384;
 
-/// File descriptors left for everything that is not a client's connection: pools, log, runtime.
+/// File descriptors left for everything but clients' connections: pools, log, runtime.
 const DESCRIPTORS_RESERVED: u64 = 512;
-
-/// Why a port cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
-}
 
 /// Listens on `host:port`; port 0 takes a free one.
 ///
 /// # Errors
-/// The port is in use, privileged, or the address is not this machine's.
-pub fn bind(host: IpAddr, port: u16) -> Result<TcpListener, BindError> {
+/// The port is in use or privileged, or the address is not one of this machine.
+pub fn bind(host: IpAddr, port: u16) -> io::Result<TcpListener> {
     let address = SocketAddr::new(host, port);
-    listen(address).map_err(|source| BindError { address, source })
+    listen(address).map_err(|error| {
+        let message = format!("cannot listen on {address}: {error}");
+        io::Error::new(error.kind(), message)
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // A restart must not wait for the last run's closed connections to time out.
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait until the closed connections of the last run have timed out.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Raises the limit of open files to what the system allows, and says how many connections fit.
+/// Raises the limit of open files as far as the system allows, and returns the number of connections that fit.
 #[must_use]
 pub fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);

@@ -1,4 +1,5 @@
-//! A client's connection whose end never costs the client an answer.
+//! The stream of a client's connection: it lingers when it closes, so that the client can read its last answer.
+//! hyper closes at once, and cannot reset a connection.
 
 use std::io;
 use std::pin::Pin;
@@ -11,27 +12,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::pulse::Pulse;
+use crate::state::ConnectionState;
 
-/// How long a closing connection waits for the client to close its side. A socket that is closed
-/// while the client still sends (a body that was refused unread) answers those bytes with a reset,
-/// which makes the client discard the answer it has not read yet.
+/// Time that a closing connection waits for the client to close its side. A socket that is closed while the
+/// client still sends (a body that was refused unread) answers those bytes with a reset, and the client then
+/// discards the answer that it has not read yet.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A TCP stream that lingers after its write side is shut down, and ends with a reset after a service
-/// that failed. It takes no vectored writes: to copy an answer behind its head costs less than what
-/// `writev` costs beyond `send`.
+/// A TCP stream that lingers after its write side is shut down, and ends with a reset if the service failed. It
+/// supports no vectored writes: `send` of a copied answer costs less than `writev`.
 pub(crate) struct Connection {
     stream: TcpStream,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Self {
         Self {
             stream,
-            pulse,
+            state,
             linger: None,
         }
     }
@@ -60,8 +60,7 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Ends the write side, then discards what the client still sends until it closes or the
-    /// linger time is over.
+    /// Shuts down the write side, then discards what the client sends until it closes or the linger time ends.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.linger.is_none() {
@@ -72,7 +71,7 @@ impl AsyncWrite for Connection {
             let mut buffer = ReadBuf::new(&mut discarded);
             let read = Pin::new(&mut this.stream).poll_read(context, &mut buffer);
             let has_more = matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty();
-            // Most clients have closed before: they cost no timer.
+            // Most clients have closed by now, and cost no timer.
             if read.is_ready() && !has_more {
                 return Poll::Ready(Ok(()));
             }
@@ -91,9 +90,9 @@ impl AsyncWrite for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.pulse.has_failed() {
-            // A linger time of zero makes the close a reset (RST). If that fails the client sees
-            // an ordinary close without an answer, which is as much of a failure to it.
+        if self.state.has_failed() {
+            // A linger time of zero makes the close a reset (RST). If that fails, the client gets an ordinary
+            // close without an answer, which is an error to the client too.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
     }

@@ -1,6 +1,7 @@
-//! The process around a server: arguments, log, exit codes. The same for every service.
+//! The process around a server: arguments, log, exit codes.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
@@ -10,9 +11,10 @@ use std::process::ExitCode;
 use schema::env::{EXIT_COULD_NOT_RUN, EnvError, Environment, HOST, PORT, WORKERS};
 use tower::BoxError;
 
-use crate::{HttpService, Server, Worker, bind, probe, stop_signal};
+use crate::signal::stop_signal;
+use crate::{HttpService, Server, Worker, bind, probe};
 
-/// Where a service listens, and with how many workers.
+/// The address of a service, and its number of workers.
 #[derive(Clone, Copy, Debug)]
 pub struct Listen {
     /// Address to listen on.
@@ -27,11 +29,10 @@ impl Listen {
     /// Reads `HOST`, `PORT` and `WORKERS`.
     ///
     /// # Errors
-    /// The first variable that is empty or not of its form.
-    pub fn read<F>(environment: &Environment<F>) -> Result<Self, EnvError>
-    where
-        F: Fn(&str) -> Option<std::ffi::OsString>,
-    {
+    /// The first variable that is empty or not in its form.
+    pub fn read(
+        environment: &Environment<impl Fn(&str) -> Option<OsString>>,
+    ) -> Result<Self, EnvError> {
         Ok(Self {
             host: environment.parse(&HOST, |host| host.parse().ok())?,
             port: environment.parse(&PORT, |port| port.parse().ok())?,
@@ -40,10 +41,10 @@ impl Listen {
     }
 }
 
-/// A service's `main` once its configuration is read: serves until SIGTERM or SIGINT, or with the
-/// argument `probe` asks the running service for `probe_path` instead.
+/// Runs a service after its configuration was read: serves until SIGTERM or SIGINT, or, with the argument
+/// `probe`, sends `GET probe_path` to the running service.
 ///
-/// Exit codes: 0 stopped as told or healthy, 1 not healthy, 2 could not run.
+/// Exit codes: 0 stopped by a signal or healthy, 1 not healthy, 2 could not run.
 pub fn main<S: HttpService>(
     name: &'static str,
     listen: Listen,
@@ -70,7 +71,7 @@ pub fn main<S: HttpService>(
     }
 }
 
-/// Says in one line why `name` cannot run.
+/// Prints one line with the reason that `name` cannot run, and returns exit code 2.
 pub fn could_not_run(name: &str, reason: &dyn Display) -> ExitCode {
     eprintln!("{name}: {reason}");
     ExitCode::from(EXIT_COULD_NOT_RUN)
@@ -84,14 +85,14 @@ fn serve<S: HttpService>(
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        // Who reads the log may go away; the service must not go with it.
+        // The service must survive the reader of its log.
         .log_internal_errors(false)
         .init();
     let listener = bind(listen.host, listen.port)?;
     let address = listener.local_addr()?;
-    // Whoever reads that it listens may send a signal: the handlers are there before that.
     let stop = async {
-        let stop_signal = stop_signal();
+        // Handlers first: a supervisor may send a signal as soon as it reads the log line.
+        let stop_signal = stop_signal().expect("SIGTERM and SIGINT can be handled");
         tracing::info!(%address, workers = listen.workers, "{name} is listening");
         stop_signal.await;
     };

@@ -1,36 +1,36 @@
-//! The server: its bounds, its threads, and the loop that accepts.
+//! The server: its limits, its threads, and the accept loop.
 
 use std::io;
-use std::iter;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::sleep;
 use tokio::{join, select};
 use tower::BoxError;
 
 use crate::HttpService;
 use crate::bind::connections_max;
-use crate::worker::{Accepted, Deadlines, SETTLE, Worker, work};
+use crate::worker::{Accepted, SETTLE, Worker, work};
 
-/// Pause after the system refused to hand over a connection (out of file descriptors or memory).
+/// Pause after the system refused a connection (out of file descriptors or memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Time for a request's head, and for the silence before it on a connection kept alive. Longer
-/// than clients keep idle connections in their pools, so that it is they who close first.
+/// Time for a request's head, including the idle time before it. Longer than clients keep idle connections in
+/// their pools, so that the client closes first.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Time for the requests in flight to finish after the stop signal: longer than the deadlines of
-/// the contract (5 s for a database connection and 5 s for its statement).
+/// Time for the requests in flight to finish after the stop signal: longer than the deadlines of the contract
+/// (5 s for a database connection and 5 s for its statement).
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// Why a server stopped other than by its stop signal.
+/// An error that stopped a server before its stop signal.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The system refused a runtime, a thread or the listener.
@@ -39,27 +39,27 @@ pub enum ServeError {
     /// A worker could not make its service.
     #[error("cannot start: {0}")]
     Service(BoxError),
-    /// A worker thread ended before it was told to.
+    /// A worker thread ended before the drain.
     #[error("a worker thread died")]
     WorkerDied,
 }
 
-/// A server and its bounds.
+/// A server and its limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Server {
     /// Worker threads.
     pub workers: NonZeroUsize,
     /// Connections served at once; more wait in the listener's backlog.
     pub connections_max: usize,
-    /// Time for a request's head after the last answer, and for the client to take that answer.
+    /// Time for a request's head after the last answer, and for the client to read that answer.
     pub head_timeout: Duration,
     /// Time for requests in flight to finish after the stop signal.
     pub drain_timeout: Duration,
 }
 
 impl Server {
-    /// A server with the suite's bounds. Raises the process's limit of open files as far as the
-    /// system allows.
+    /// Creates a server with the suite's limits. Raises the process's limit of open files as far as the system
+    /// allows.
     #[must_use]
     pub fn new(workers: NonZeroUsize) -> Self {
         Self {
@@ -70,12 +70,12 @@ impl Server {
         }
     }
 
-    /// Serves until `stop` is ready, then drains: closes the listener, tells idle connections to
-    /// close, lets requests in flight finish. Blocks the calling thread, which is the first worker:
-    /// with no other, the process has a single thread, and the C library takes no locks.
+    /// Serves until `stop` is ready, then drains: closes the listener and idle connections, and lets requests
+    /// in flight finish. Blocks the calling thread, which is the first worker: with one worker the process has
+    /// a single thread, and the C library takes no locks.
     ///
-    /// `make_service` is called once per worker, in that worker's runtime; an error that the
-    /// service returns resets the connection it came from.
+    /// `make_service` is called once per worker, in that worker's runtime; an error that the service returns
+    /// resets the connection it came from.
     ///
     /// # Errors
     /// [`ServeError`]; nothing was served if a worker could not make its service.
@@ -85,159 +85,124 @@ impl Server {
         make_service: impl Fn(Worker) -> Result<S, BoxError> + Clone + Send + 'static,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let deadlines = Deadlines {
-            head: self.head_timeout,
-            drain: self.drain_timeout,
-        };
         let runtime = runtime()?;
-        let (deal, dealt) = mpsc::unbounded_channel();
-        let worker = |index| Worker {
-            index,
-            count: self.workers,
-        };
-        let service = make_in(&runtime, &make_service, worker(0))?;
-        let threads = (1..self.workers.get())
-            .map(|index| WorkerThread::start(worker(index), make_service.clone(), deadlines))
-            .collect::<Result<Vec<_>, _>>()?;
-        let (deals, done): (Vec<_>, Vec<_>) = threads
-            .into_iter()
-            .map(|thread| (thread.deal, thread.done))
-            .unzip();
-        let deals = iter::once(deal).chain(deals).collect();
-        // The runtime lives until the drain is over: a second stop signal is heard on it.
-        let result = runtime.block_on(async {
-            let (accepted, ()) = join!(
-                self.accept(listener, deals, stop),
-                work(dealt, service, deadlines)
-            );
-            for done in done {
-                done.await.map_err(|_| ServeError::WorkerDied)?;
-            }
-            accepted
-        });
-        // Name look-ups in flight must not hold up the exit.
+        let (sender, connections) = mpsc::unbounded_channel();
+        let service = self.make(&runtime, &make_service, 0)?;
+        let mut workers = vec![sender];
+        let mut threads = Vec::new();
+        for index in 1..self.workers.get() {
+            let (sender, thread) = self.start_worker(index, make_service.clone())?;
+            workers.push(sender);
+            threads.push(thread);
+        }
+        let accept = self.accept(listener, workers, stop);
+        let (accepted, ()) =
+            runtime.block_on(async { join!(accept, work(self, service, connections)) });
+        let joined: thread::Result<Vec<()>> = threads.into_iter().map(JoinHandle::join).collect();
+        // Name look-ups in flight must not delay the exit.
         runtime.shutdown_background();
-        result
+        accepted.and(joined.map(drop).map_err(|_| ServeError::WorkerDied))
     }
 
-    /// Accepts connections and deals them to the workers in turn until `stop` is ready; the workers drain
-    /// when it returns.
+    /// Accepts connections and dispatches them to the workers round-robin until `stop` is ready. The workers
+    /// drain when it returns.
     async fn accept(
         &self,
         listener: TcpListener,
-        deals: Vec<UnboundedSender<Accepted>>,
+        workers: Vec<UnboundedSender<Accepted>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let places = Arc::new(Semaphore::new(self.connections_max));
-        let mut turns = deals.iter().cycle();
-        let mut deal = |connection| {
-            let deal = turns.next().ok_or(ServeError::WorkerDied)?;
-            deal.send(connection).map_err(|_| ServeError::WorkerDied)
+        let permits = Arc::new(Semaphore::new(self.connections_max));
+        let mut workers = workers.iter().cycle();
+        let mut dispatch = |connection| {
+            let worker = workers.next().ok_or(ServeError::WorkerDied)?;
+            worker.send(connection).map_err(|_| ServeError::WorkerDied)
         };
         let mut stop = pin!(async {
             stop.await;
-            tokio::time::sleep(SETTLE).await;
+            sleep(SETTLE).await;
         });
         loop {
             let accepted = select! {
                 () = &mut stop => break,
-                accepted = accept_one(&listener, &places) => accepted,
+                accepted = accept_one(&listener, &permits) => accepted,
             };
             match accepted {
-                Ok(connection) => deal(connection)?,
+                Ok(connection) => dispatch(connection)?,
+                // The client closed before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections, trying again");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        // Who waits in the backlog was told that it is connected; closing the listener would reset
-        // it, with the request that it has sent.
+        // Connections in the backlog are established: closing the listener would reset them, with the requests
+        // that they have sent.
         let listener = listener.into_std()?;
-        while let Ok(place) = Arc::clone(&places).try_acquire_owned()
+        while let Ok(permit) = Arc::clone(&permits).try_acquire_owned()
             && let Ok((stream, _)) = listener.accept()
         {
-            let _ = stream.set_nodelay(true);
             stream.set_nonblocking(true)?;
-            deal((stream, place))?;
+            dispatch((stream, permit))?;
         }
         Ok(())
     }
+
+    /// Starts a worker in a thread of its own, and returns once it has made its service. The worker drains when
+    /// its sender is dropped.
+    fn start_worker<S: HttpService>(
+        self,
+        index: usize,
+        make_service: impl Fn(Worker) -> Result<S, BoxError> + Send + 'static,
+    ) -> Result<(UnboundedSender<Accepted>, JoinHandle<()>), ServeError> {
+        let (sender, connections) = mpsc::unbounded_channel();
+        let (started, has_started) = oneshot::channel();
+        let runtime = runtime()?;
+        let run = move || {
+            match self.make(&runtime, &make_service, index) {
+                Ok(service) => {
+                    let _ = started.send(Ok(()));
+                    runtime.block_on(work(self, service, connections));
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+            // Name look-ups in flight must not delay the exit.
+            runtime.shutdown_background();
+        };
+        let thread = thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(run)?;
+        let made = has_started.blocking_recv();
+        made.map_err(|_| ServeError::WorkerDied)??;
+        Ok((sender, thread))
+    }
+
+    fn make<S: HttpService>(
+        self,
+        runtime: &Runtime,
+        make_service: impl Fn(Worker) -> Result<S, BoxError>,
+        index: usize,
+    ) -> Result<S, ServeError> {
+        let _context = runtime.enter();
+        let count = self.workers;
+        make_service(Worker { index, count }).map_err(ServeError::Service)
+    }
 }
 
-/// Waits for a free place before it accepts: what is too much stays in the backlog, unharmed.
+/// Waits for a permit before it accepts: connections beyond the limit stay in the backlog.
 async fn accept_one(
     listener: &tokio::net::TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> io::Result<Accepted> {
-    let place = Arc::clone(places).acquire_owned().await;
-    let place = place.expect("the semaphore is never closed");
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Of no effect on single responses, but a body in several frames must not wait
-                // for the client's delayed acknowledgement. A client that is gone by now is found
-                // out when it is served.
-                let _ = stream.set_nodelay(true);
-                return Ok((stream.into_std()?, place));
-            }
-            // The client was gone before it was accepted: nothing is wrong here.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A worker with a thread of its own: the way to deal it a connection, and the news of its end. It
-/// drains when there is no way to it any more.
-struct WorkerThread {
-    deal: UnboundedSender<Accepted>,
-    done: oneshot::Receiver<()>,
-}
-
-impl WorkerThread {
-    /// Returns when the worker has made its service.
-    fn start<S: HttpService>(
-        worker: Worker,
-        make_service: impl Fn(Worker) -> Result<S, BoxError> + Send + 'static,
-        deadlines: Deadlines,
-    ) -> Result<Self, ServeError> {
-        let (deal, dealt) = mpsc::unbounded_channel();
-        let (started, has_started) = oneshot::channel();
-        let (finish, done) = oneshot::channel();
-        let runtime = runtime()?;
-        thread::Builder::new()
-            .name(format!("worker-{}", worker.index))
-            .spawn(move || {
-                let service = match make_in(&runtime, &make_service, worker) {
-                    Ok(service) => service,
-                    Err(error) => {
-                        let _ = started.send(Err(error));
-                        return;
-                    }
-                };
-                let _ = started.send(Ok(()));
-                runtime.block_on(work(dealt, service, deadlines));
-                // Name look-ups in flight must not hold up the exit.
-                runtime.shutdown_background();
-                let _ = finish.send(());
-            })?;
-        has_started
-            .blocking_recv()
-            .map_err(|_| ServeError::WorkerDied)??;
-        Ok(Self { deal, done })
-    }
-}
-
-fn make_in<S: HttpService>(
-    runtime: &Runtime,
-    make_service: impl Fn(Worker) -> Result<S, BoxError>,
-    worker: Worker,
-) -> Result<S, ServeError> {
-    let _context = runtime.enter();
-    make_service(worker).map_err(ServeError::Service)
+    let permit = Arc::clone(permits).acquire_owned().await;
+    let (stream, _) = listener.accept().await?;
+    let permit = permit.expect("the semaphore is never closed");
+    Ok((stream.into_std()?, permit))
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -1,46 +1,36 @@
 //! The stop signals of an operator.
 
 use std::io;
-use std::process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use tokio::select;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Ready at the first SIGTERM or SIGINT. The second one ends the process at once with the shell's
-/// code for that signal: whoever asks twice does not want to wait for the drain.
+/// Handles SIGTERM and SIGINT from this call on, and returns a future that is ready at the first of them. The
+/// second one ends the process at once, without the drain, with the shell's exit code for that signal.
 ///
-/// The signals are caught from this call on.
+/// # Errors
+/// The system refuses a signal handler.
 ///
 /// # Panics
-/// Outside a tokio runtime, or when the system refuses a signal handler.
-pub fn stop_signal() -> impl Future<Output = ()> {
-    let mut signals = Signals::new().expect("SIGTERM and SIGINT can be handled");
-    async move {
-        signals.next().await;
-        tracing::info!("stopping: finishing the requests in flight");
-        tokio::spawn(async move {
-            let code = 128 + signals.next().await.as_raw_value();
-            process::exit(code);
-        });
+/// Outside a tokio runtime.
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        // In this order: the first signal must not find the flag that it sets.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
+        flag::register(signal, Arc::clone(&stopping))?;
     }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> SignalKind {
-        tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    }
+        tracing::info!("stopping: finishing the requests in flight");
+    })
 }

@@ -1,4 +1,4 @@
-//! A worker thread: serves the connections it is dealt, then drains.
+//! A worker: serves the connections that are dispatched to it, then drains.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{sleep, timeout};
 
-use crate::HttpService;
 use crate::connection::Connection;
-use crate::guard::Guarded;
-use crate::pulse::Pulse;
+use crate::state::ConnectionState;
+use crate::{HttpService, Server, service};
 
-/// Longest request head in bytes; a longer one is answered with 431. Room for any token.
+/// Longest request head in bytes, with room for any token; a longer one is answered with 431.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
-/// From so many bytes on, no more are read ahead of a connection, or written ahead of its client: what
-/// a client costs that sends and never reads. One read may go beyond it, by as much again at most.
+/// Most bytes that are read ahead from a client, or written ahead to it: the memory of a client that sends and
+/// never reads. One read may exceed it by as much again.
 const BUFFER_MAX_BYTES: usize = 2 * HEAD_MAX_BYTES;
 
-/// After the stop signal, time in which connections are still accepted, and then time until the
-/// first one is told to close: a request on its way when the signal came is read and answered.
+/// Time after the stop signal in which connections are still accepted, and then time until they are told to
+/// close: a request that was on its way when the signal came is read and answered.
 pub(crate) const SETTLE: Duration = Duration::from_millis(20);
 
-/// Which of how many workers this is, for a service that splits a budget over them.
+/// One of several workers, for a service that splits a budget over them.
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
-    /// From 0.
+    /// Index from 0.
     pub index: usize,
     /// Number of workers.
     pub count: NonZeroUsize,
 }
 
 impl Worker {
-    /// This worker's part of `total`: the parts of all workers add up to it exactly.
+    /// Returns this worker's part of `total`; the parts of all workers add up to it.
     #[must_use]
     pub fn share(self, total: NonZeroUsize) -> usize {
         let (each, rest) = (total.get() / self.count, total.get() % self.count);
@@ -46,54 +46,48 @@ impl Worker {
     }
 }
 
-/// A connection that was accepted, and its place among the connections the server may hold.
+/// An accepted connection, and its permit among the connections that the server may hold.
 pub(crate) type Accepted = (std::net::TcpStream, OwnedSemaphorePermit);
-
-/// Bounds of the connections of one worker.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadlines {
-    pub(crate) head: Duration,
-    pub(crate) drain: Duration,
-}
 
 /// Serves `connections` until their channel closes, then drains.
 pub(crate) async fn work<S: HttpService>(
-    mut connections: UnboundedReceiver<Accepted>,
+    server: Server,
     service: S,
-    deadlines: Deadlines,
+    mut connections: UnboundedReceiver<Accepted>,
 ) {
     let mut http = http1::Builder::new();
     http.max_header_size(HEAD_MAX_BYTES)
         .max_buf_size(BUFFER_MAX_BYTES);
     let graceful = GracefulShutdown::new();
     while let Some((stream, permit)) = connections.recv().await {
+        // A body in several frames must not wait for the client's delayed acknowledgement. If the client has
+        // gone, serving it finds that out.
+        let _ = stream.set_nodelay(true);
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(%error, "dropped a connection that the runtime did not take");
+                tracing::warn!(%error, "dropped a connection that the runtime refused");
                 continue;
             }
         };
-        let pulse = Arc::new(Pulse::new());
-        let io = TokioIo::new(Connection::new(stream, Arc::clone(&pulse)));
-        let service = Guarded::new(service.clone(), Arc::clone(&pulse));
+        let state = Arc::new(ConnectionState::new());
+        let service = service::for_connection(service.clone(), Arc::clone(&state));
+        let io = TokioIo::new(Connection::new(stream, Arc::clone(&state)));
         let connection = graceful.watch(http.serve_connection(io, service));
         tokio::spawn(async move {
             select! {
                 biased;
-                // A connection's errors are its client's: nothing an operator could act on.
+                // Its errors are the client's: an operator can do nothing about them.
                 _ = connection => {}
-                () = pulse.is_quiet_for(deadlines.head) => {}
+                () = state.idle_for(server.head_timeout) => {}
             }
             drop(permit);
         });
     }
-    tokio::time::sleep(SETTLE).await;
+    sleep(SETTLE).await;
     let open = graceful.count();
-    if tokio::time::timeout(deadlines.drain, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    let drained = timeout(server.drain_timeout, graceful.shutdown()).await;
+    if drained.is_err() {
         tracing::warn!(open, "stopped before every request was answered");
     }
 }

@@ -1,4 +1,4 @@
-//! The server with a service of the tests' own, asked over bare sockets.
+//! Runs the server with a service of these tests, over bare sockets.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::convert::Infallible;
@@ -14,15 +14,17 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use schema::limits;
 use serve::{Background, ServeError, Server, Worker};
 use testbed::raw::Connection;
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: server\r\n\r\n";
 
+/// More than the buffers of two sockets hold.
 const LONG_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a deadline may be late on a busy machine.
+const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Delay of a deadline on a busy machine.
 const LATE: Duration = Duration::from_secs(3);
 
 fn listener() -> TcpListener {
@@ -33,9 +35,16 @@ fn server(workers: usize) -> Server {
     Server::new(NonZeroUsize::new(workers).unwrap())
 }
 
-/// Starts a server that answers every request with its worker's index, or at `/slow` two seconds
-/// later; at `/largest-piece` with the length of the largest piece in which the body came, at `/long`
-/// with more than the sockets hold, and at `/broken` with an error.
+fn get(path: &str) -> String {
+    GET.replace(" / ", &format!(" {path} "))
+}
+
+fn open(server: &Background) -> Connection {
+    Connection::open(server.address()).unwrap()
+}
+
+/// Starts a server that answers with its worker's index: at `/slow` two seconds later. `/largest-piece` answers
+/// with the length of the body's largest piece, `/long` with [`LONG_BYTES`], `/broken` with an error.
 fn start(server: Server) -> Background {
     let make_service = |worker: Worker| {
         Ok(tower::service_fn(
@@ -62,40 +71,27 @@ fn start(server: Server) -> Background {
 async fn largest_piece(mut body: Incoming) -> usize {
     let mut largest = 0;
     while let Some(frame) = body.frame().await {
-        let piece = frame.unwrap().into_data().unwrap();
-        largest = largest.max(piece.len());
+        largest = largest.max(frame.unwrap().into_data().unwrap().len());
     }
     largest
 }
 
 #[test]
-fn connections_are_dealt_to_the_workers_in_turn() {
+fn connections_are_dispatched_round_robin_and_stay_with_their_worker() {
     let server = start(server(3));
-    let mut connections: Vec<_> = (0..6)
-        .map(|_| {
-            let mut connection = Connection::open(server.address()).unwrap();
-            let worker = connection.ask(GET).unwrap().text();
-            (connection, worker)
-        })
-        .collect();
-    let workers: Vec<_> = connections.iter().map(|(_, worker)| &**worker).collect();
-    assert_eq!(workers, ["0", "1", "2", "0", "1", "2"]);
-    for (connection, worker) in &mut connections {
-        assert_eq!(
-            connection.ask(GET).unwrap().text(),
-            *worker,
-            "a connection stays where it is"
-        );
+    let mut connections: Vec<_> = (0..6).map(|_| open(&server)).collect();
+    for _ in 0..2 {
+        let ask = |connection: &mut Connection| connection.ask(GET).unwrap().text();
+        let workers: Vec<_> = connections.iter_mut().map(ask).collect();
+        assert_eq!(workers, ["0", "1", "2", "0", "1", "2"]);
     }
 }
 
 #[test]
-fn shares_add_up_to_the_whole() {
+fn worker_shares_add_up_to_the_total() {
     for (total, count) in [(64, 1), (64, 2), (64, 3), (65, 64), (7, 7)] {
-        let (total, count) = (
-            NonZeroUsize::new(total).unwrap(),
-            NonZeroUsize::new(count).unwrap(),
-        );
+        let total = NonZeroUsize::new(total).unwrap();
+        let count = NonZeroUsize::new(count).unwrap();
         let shares = (0..count.get()).map(|index| Worker { index, count }.share(total));
         let shares: Vec<_> = shares.collect();
         assert_eq!(shares.iter().sum::<usize>(), total.get());
@@ -104,58 +100,52 @@ fn shares_add_up_to_the_whole() {
 }
 
 #[test]
-fn a_head_that_does_not_arrive_in_time_ends_the_connection() {
-    let head_timeout = Duration::from_millis(300);
+fn connection_without_a_complete_head_is_closed_after_the_timeout() {
     let server = start(Server {
-        head_timeout,
+        head_timeout: HEAD_TIMEOUT,
         ..server(1)
     });
     let opened = Instant::now();
-    let mut silent = Connection::open(server.address()).unwrap();
-    let mut slow = Connection::open(server.address()).unwrap();
+    let mut silent = open(&server);
+    let mut slow = open(&server);
     slow.send("GET / HT").unwrap();
-    let mut idle = Connection::open(server.address()).unwrap();
+    let mut idle = open(&server);
     assert_eq!(idle.ask(GET).unwrap().status, 200);
     for connection in [&mut silent, &mut slow, &mut idle] {
         assert!(connection.closed().unwrap());
     }
-    assert!(opened.elapsed() >= head_timeout);
-    assert!(opened.elapsed() < head_timeout + LATE);
+    assert!(opened.elapsed() >= HEAD_TIMEOUT);
+    assert!(opened.elapsed() < HEAD_TIMEOUT + LATE);
 }
 
 #[test]
-fn an_answer_that_is_not_taken_in_time_ends_the_connection() {
-    let head_timeout = Duration::from_millis(300);
+fn connection_with_an_unread_answer_is_closed_after_the_timeout() {
     let server = start(Server {
-        head_timeout,
+        head_timeout: HEAD_TIMEOUT,
         ..server(1)
     });
-    let mut lazy = Connection::open(server.address()).unwrap();
-    lazy.send(GET.replace(" / ", " /long ")).unwrap();
-    thread::sleep(head_timeout * 3);
+    let mut lazy = open(&server);
+    lazy.send(get("/long")).unwrap();
+    thread::sleep(HEAD_TIMEOUT * 3);
     assert!(lazy.answer().is_err());
 }
 
 #[test]
-fn a_request_that_takes_longer_than_a_head_may_is_answered() {
+fn request_slower_than_the_head_timeout_is_answered() {
     let server = start(Server {
-        head_timeout: Duration::from_millis(300),
+        head_timeout: HEAD_TIMEOUT,
         ..server(1)
     });
-    let mut patient = Connection::open(server.address()).unwrap();
-    let answer = patient.ask(GET.replace(" / ", " /slow ")).unwrap();
-    assert_eq!(answer.status, 200);
+    assert_eq!(open(&server).ask(get("/slow")).unwrap().status, 200);
 }
 
 #[test]
-fn connections_beyond_the_cap_wait_for_their_turn() {
+fn connection_beyond_the_limit_waits_for_a_permit() {
     let server = start(Server {
         connections_max: 2,
         ..server(1)
     });
-    let mut first = Connection::open(server.address()).unwrap();
-    let mut second = Connection::open(server.address()).unwrap();
-    let mut third = Connection::open(server.address()).unwrap();
+    let [mut first, mut second, mut third] = [(); 3].map(|()| open(&server));
     assert_eq!(first.ask(GET).unwrap().status, 200);
     assert_eq!(second.ask(GET).unwrap().status, 200);
     third.send(GET).unwrap();
@@ -165,105 +155,91 @@ fn connections_beyond_the_cap_wait_for_their_turn() {
 }
 
 #[test]
-fn a_service_that_fails_resets_its_connection_alone() {
+fn failed_service_resets_only_its_own_connection() {
     let server = start(server(1));
-    let mut broken = Connection::open(server.address()).unwrap();
-    let mut whole = Connection::open(server.address()).unwrap();
-    broken.send(GET.replace(" / ", " /broken ")).unwrap();
+    let [mut broken, mut intact] = [(); 2].map(|()| open(&server));
+    broken.send(get("/broken")).unwrap();
     assert!(!broken.closed().unwrap());
-    assert_eq!(whole.ask(GET).unwrap().status, 200);
+    assert_eq!(intact.ask(GET).unwrap().status, 200);
 }
 
-/// Connections that were made while a server stopped and got no answer.
+/// Stops a server under load, and returns the number of connections that got no answer.
 fn unanswered_by_a_stop() -> usize {
     let server = start(server(2));
     let address = server.address();
-    let clients: Vec<_> = (0..8)
-        .map(|_| {
-            thread::spawn(move || {
-                let mut unanswered = 0;
-                // Until nobody listens any more.
-                while let Ok(mut connection) = Connection::open(address) {
-                    let answer = connection.ask(GET);
-                    unanswered += usize::from(answer.is_err());
-                }
-                unanswered
-            })
-        })
-        .collect();
+    let client = move || {
+        let mut unanswered = 0;
+        while let Ok(mut connection) = Connection::open(address) {
+            unanswered += usize::from(connection.ask(GET).is_err());
+        }
+        unanswered
+    };
+    let clients = [(); 8].map(|()| thread::spawn(client));
     thread::sleep(Duration::from_millis(50));
     server.stop().unwrap();
-    clients
-        .into_iter()
-        .map(|client| client.join().unwrap())
-        .sum()
+    clients.map(|client| client.join().unwrap()).iter().sum()
 }
 
 #[test]
-fn who_is_connected_when_the_stop_signal_comes_is_answered() {
-    // One that comes between the last look at the backlog and the end of listening is lost: the
-    // system has no way to end one and keep the other. Who does not look loses three with each stop.
+fn connected_clients_are_answered_when_the_server_stops() {
+    // A connection that is established between the last look at the backlog and the close of the listener is
+    // lost: the system cannot refuse new connections and keep established ones. A server that ignores its
+    // backlog loses three at each stop.
     let unanswered: usize = (0..20).map(|_| unanswered_by_a_stop()).sum();
     assert!(unanswered <= 8, "{unanswered}");
 }
 
 #[test]
-fn a_body_is_read_ahead_of_the_service_in_bounded_pieces() {
+fn request_body_is_read_ahead_in_bounded_pieces() {
     let server = start(server(1));
     let body = vec![b'x'; 4 * 1024 * 1024];
     let head = format!(
         "POST /largest-piece HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    let mut connection = Connection::open(server.address()).unwrap();
-    let answer = connection.ask([head.as_bytes(), &body].concat()).unwrap();
-    let largest: usize = answer.text().parse().unwrap();
+    let answer = open(&server).ask([head.as_bytes(), &body].concat());
+    let largest: usize = answer.unwrap().text().parse().unwrap();
     assert!((8 * 1024..=64 * 1024).contains(&largest), "{largest}");
 }
 
 #[test]
-fn a_head_that_names_no_host_or_another_coding_never_reaches_the_service() {
+fn invalid_head_is_refused_and_closes_the_connection() {
     let server = start(server(1));
     for head in [
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ] {
-        let mut connection = Connection::open(server.address()).unwrap();
+        let mut connection = open(&server);
         let answer = connection.ask(format!("{head}{GET}")).unwrap();
         assert_eq!((answer.status, answer.text().as_str()), (400, ""), "{head}");
         assert!(connection.closed().unwrap());
     }
-    let mut old = Connection::open(server.address()).unwrap();
-    assert_eq!(old.ask("GET / HTTP/1.0\r\n\r\n").unwrap().status, 200);
+    let old = open(&server).ask("GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(old.status, 200);
 }
 
 #[test]
-fn a_client_that_never_reads_is_read_from_no_more() {
-    const MANY: usize = 64 * 1024 * 1024;
+fn client_that_never_reads_is_not_read_from_without_limit() {
     let server = start(server(1));
     let mut greedy = Connection::open_within(server.address(), Duration::from_secs(1)).unwrap();
     let requests = GET.repeat(1000);
     let mut sent = 0;
-    while sent < MANY && greedy.send(&requests).is_ok() {
+    while sent < LONG_BYTES && greedy.send(&requests).is_ok() {
         sent += requests.len();
     }
-    assert!(
-        sent < MANY,
-        "all was read, and its answers are kept somewhere"
-    );
-    let mut other = Connection::open(server.address()).unwrap();
-    assert_eq!(other.ask(GET).unwrap().status, 200);
+    assert!(sent < LONG_BYTES, "every request was read");
+    assert_eq!(open(&server).ask(GET).unwrap().status, 200);
 }
 
 #[test]
-fn a_drain_ends_at_its_bound_whatever_is_in_flight() {
+fn drain_ends_at_its_timeout_with_requests_in_flight() {
     let server = start(Server {
         drain_timeout: Duration::from_millis(300),
         ..server(2)
     });
-    let mut slow = Connection::open(server.address()).unwrap();
-    slow.send(GET.replace(" / ", " /slow ")).unwrap();
+    let mut slow = open(&server);
+    slow.send(get("/slow")).unwrap();
     thread::sleep(Duration::from_millis(100));
     let stopped = Instant::now();
     server.stop().unwrap();
@@ -273,13 +249,13 @@ fn a_drain_ends_at_its_bound_whatever_is_in_flight() {
 }
 
 #[test]
-fn a_service_that_cannot_be_made_is_told_and_nothing_is_served() {
+fn service_that_cannot_be_made_stops_the_server_before_it_serves() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let made = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&made);
+    let counter = Arc::clone(&made);
     let make_service = move |worker: Worker| {
-        counted.fetch_add(1, Ordering::SeqCst);
+        counter.fetch_add(1, Ordering::SeqCst);
         match worker.index {
             0 => Ok(tower::service_fn(|_: Request<Incoming>| async {
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
@@ -287,11 +263,8 @@ fn a_service_that_cannot_be_made_is_told_and_nothing_is_served() {
             _ => Err("no second worker".into()),
         }
     };
-    let error = server(2)
-        .spawn(listener, make_service)
-        .unwrap()
-        .stop()
-        .unwrap_err();
+    let server = server(2).spawn(listener, make_service).unwrap();
+    let error = server.stop().unwrap_err();
     assert!(matches!(error, ServeError::Service(_)));
     assert_eq!(error.to_string(), "cannot start: no second worker");
     assert_eq!(made.load(Ordering::SeqCst), 2);
@@ -299,7 +272,7 @@ fn a_service_that_cannot_be_made_is_told_and_nothing_is_served() {
 }
 
 #[test]
-fn a_probe_passes_on_200_alone() {
+fn probe_passes_only_on_200() {
     let server = start(server(1));
     let (host, port) = (server.address().ip(), server.address().port());
     assert!(serve::probe(host, port, "/").is_ok());
@@ -307,28 +280,4 @@ fn a_probe_passes_on_200_alone() {
     assert!(serve::probe(host, port, "/broken").is_err());
     server.stop().unwrap();
     assert!(serve::probe(host, port, "/").is_err());
-}
-
-#[test]
-fn the_contract_and_the_page_on_security_state_the_bounds() {
-    let contract = include_str!("../../../docs/CONTRACT.md");
-    let security = include_str!("../../../SECURITY.md").replace("\n  ", " ");
-    let server = server(1);
-    for sentence in [
-        format!(
-            "A head must be in within {} s, a body within {} s",
-            server.head_timeout.as_secs(),
-            limits::REQUEST_BODY_TIMEOUT.as_secs()
-        ),
-        format!("a body {} KiB", limits::REQUEST_BODY_MAX_BYTES / 1024),
-        "16,384 at most".to_owned(),
-        // As `a_body_is_read_ahead_of_the_service_in_bounded_pieces` has it.
-        "64 KiB at most are read ahead".to_owned(),
-    ] {
-        assert!(security.contains(&sentence), "{sentence}");
-    }
-    let head_timeout = format!("within {} s", server.head_timeout.as_secs());
-    assert!(contract.contains(&head_timeout), "{head_timeout}");
-    assert!(contract.contains("the cap (16,384,"));
-    assert!((1..=16_384).contains(&server.connections_max));
 }

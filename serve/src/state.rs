@@ -1,0 +1,99 @@
+//! The state that the parts of one connection share: its idle timer, and the failure of its service.
+//!
+//! hyper's `header_read_timeout` cannot replace the timer: it never closes a connection whose client does not
+//! read its answer.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// In place of a time: the service has a request.
+const BUSY: u64 = u64::MAX;
+
+/// The state of one connection. Only one thread uses it.
+pub(crate) struct ConnectionState {
+    opened: Instant,
+    /// The end of the last request in milliseconds after `opened`, or [`BUSY`].
+    idle_since_ms: AtomicU64,
+    failed: AtomicBool,
+}
+
+impl ConnectionState {
+    pub(crate) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            idle_since_ms: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Records that the service has a request.
+    pub(crate) fn begin_request(&self) {
+        self.idle_since_ms.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// Records that the service has returned.
+    pub(crate) fn end_request(&self) {
+        self.idle_since_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Records that the service failed: the connection must end with a reset.
+    pub(crate) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the service has had no request for `limit`: the client sends no complete head, or does not
+    /// read its answer. One timer serves a whole connection.
+    pub(crate) async fn idle_for(&self, limit: Duration) {
+        let mut remaining = limit;
+        while !remaining.is_zero() {
+            sleep(remaining).await;
+            let idle_ms = match self.idle_since_ms.load(Ordering::Relaxed) {
+                BUSY => 0,
+                since_ms => self.now_ms().saturating_sub(since_ms),
+            };
+            remaining = limit.saturating_sub(Duration::from_millis(idle_ms));
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(BUSY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::join;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(100);
+
+    #[tokio::test]
+    async fn idle_time_begins_with_the_last_answer() {
+        let begin = Instant::now();
+        ConnectionState::new().idle_for(LIMIT).await;
+        assert!(begin.elapsed() >= LIMIT);
+        let state = ConnectionState::new();
+        let answer = async {
+            sleep(LIMIT / 2).await;
+            state.begin_request();
+            state.end_request();
+        };
+        join!(state.idle_for(LIMIT), answer);
+        assert!(state.opened.elapsed() >= LIMIT * 3 / 2);
+    }
+
+    #[tokio::test]
+    async fn connection_with_a_request_is_not_idle() {
+        let state = ConnectionState::new();
+        state.begin_request();
+        assert!(timeout(LIMIT * 3, state.idle_for(LIMIT)).await.is_err());
+    }
+}
