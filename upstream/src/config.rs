@@ -1,18 +1,18 @@
-//! What the upstream reads from the environment.
+//! The environment of the upstream.
 
 use std::ffi::OsString;
 
 use schema::env::{self, EnvError, Environment};
 use serve::Listen;
 
-/// The upstream's configuration. Not printable: it holds the key.
+/// The upstream's configuration. It has no `Debug`: it holds the key.
 #[derive(Clone)]
 pub struct Config {
-    /// Where it listens, with how many workers.
+    /// Address and number of workers.
     pub listen: Listen,
-    /// The key that `GET /data` asks for.
+    /// The API key of `GET /data`.
     pub api_key: String,
-    /// Whether `/faults/<fault>/data` is served.
+    /// True if `/faults/<fault>/data` is served.
     pub faults: bool,
 }
 
@@ -20,7 +20,7 @@ impl Config {
     /// Reads the configuration through `lookup`, for example `std::env::var_os`.
     ///
     /// # Errors
-    /// The first variable that is missing, empty, or not of its form.
+    /// The first variable that is missing, empty, or not in its form.
     pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
         let environment = Environment(lookup);
         Ok(Self {

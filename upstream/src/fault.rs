@@ -1,4 +1,4 @@
-//! What the upstream answers when it is told to misbehave.
+//! The answers of the upstream with a fault.
 
 use std::future;
 use std::io;
@@ -19,10 +19,10 @@ use tower::BoxError;
 use crate::Reset;
 use crate::answer::{self, Body, JSON};
 
-/// Pause before each byte of a trickle: the product then takes some 25 s, five deadlines.
+/// Pause before each byte of a trickle: the product then takes about 25 s, five deadlines of a call.
 const TRICKLE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Shows the fault.
+/// Returns the answer with `fault`.
 pub(crate) async fn answer(fault: Fault) -> Result<Response<Body>, Reset> {
     Ok(match fault {
         Fault::Status(code) => {
@@ -39,8 +39,8 @@ pub(crate) async fn answer(fault: Fault) -> Result<Response<Body>, Reset> {
         Fault::Reset => return Err(Reset),
         Fault::Truncate => {
             let half = &PRODUCT_JSON.as_bytes()[..PRODUCT_JSON.len() / 2];
-            let lost = Err(io::Error::other("truncated on demand").into());
-            let mut response = stream([Ok(Bytes::from_static(half)), lost], Duration::ZERO);
+            let cut = Err(io::Error::other("truncated on demand").into());
+            let mut response = stream([Ok(Bytes::from_static(half)), cut], Duration::ZERO);
             let announced = HeaderValue::from(PRODUCT_JSON.len());
             response.headers_mut().insert(CONTENT_LENGTH, announced);
             response
@@ -72,7 +72,7 @@ pub(crate) async fn answer(fault: Fault) -> Result<Response<Body>, Reset> {
     })
 }
 
-/// 200 with a body in parts, each after a pause; an error among them cuts the connection.
+/// Returns 200 with a body in parts, each after a pause; an error among them closes the connection.
 fn stream(
     parts: impl IntoIterator<Item = Result<Bytes, BoxError>, IntoIter: Send + Sync + 'static>,
     pause: Duration,

@@ -1,5 +1,5 @@
-//! The service behind the proxy scenario: one product behind an API key, and on demand every way
-//! an upstream can fail. So little happens per request that it never limits a contender.
+//! The service behind the proxy scenario: one product behind an API key, and every fault of an upstream on
+//! demand. It does so little per request that it never limits a contender.
 
 mod answer;
 mod config;

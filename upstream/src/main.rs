@@ -1,4 +1,4 @@
-//! `upstream`: serves until SIGTERM. `upstream probe`: exit code 0 if it is healthy.
+//! `upstream` serves until SIGTERM. `upstream probe` exits with 0 if the running service is healthy.
 
 use std::env;
 use std::process::ExitCode;

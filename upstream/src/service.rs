@@ -1,5 +1,5 @@
-//! The upstream's three routes. A hand-written match on purpose: two paths and a prefix need no
-//! router, and what the upstream saves per request is the generator's and the contender's.
+//! The routes of the upstream: a match, because two paths and a prefix need no router, and CPU time of the
+//! upstream is taken from the contender and the load generator.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use tower::Service;
 use crate::answer::{self, Body};
 use crate::{Config, fault};
 
-/// The connection is reset instead of an answer: the fault of that name.
+/// The service's error for the fault `reset`: the server resets the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("connection reset on demand")]
 pub struct Reset;
 
-/// The upstream as a service, whatever the request's body.
+/// Creates the upstream's service, for requests with any body.
 pub fn service<B: Send + 'static>(
     config: &Config,
 ) -> impl Service<Request<B>, Response = Response<Body>, Error = Reset, Future: Send>
@@ -29,11 +29,11 @@ pub fn service<B: Send + 'static>(
         faults: config.faults,
     });
     tower::service_fn(move |request: Request<B>| {
-        let action = upstream.route(&request);
+        let route = upstream.route(&request);
         async move {
-            match action {
-                Action::Answer(response) => Ok(response),
-                Action::Fault(fault) => fault::answer(fault).await,
+            match route {
+                Route::Answer(response) => Ok(response),
+                Route::Fault(fault) => fault::answer(fault).await,
             }
         }
     })
@@ -44,43 +44,40 @@ struct Upstream {
     faults: bool,
 }
 
-enum Action {
+enum Route {
     Answer(Response<Body>),
     Fault(Fault),
 }
 
 impl Upstream {
-    fn route<B>(&self, request: &Request<B>) -> Action {
+    fn route<B>(&self, request: &Request<B>) -> Route {
         let path = request.uri().path();
         let fault = self.fault(path);
         let known = path == routes::UPSTREAM_DATA || path == routes::HEALTH || fault.is_some();
-        Action::Answer(if !known {
+        Route::Answer(if !known {
             answer::error(ErrorCode::NotFound)
         } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
             answer::error(ErrorCode::MethodNotAllowed)
         } else if path == routes::HEALTH {
             answer::health()
-        } else if !self.knows_key(request) {
+        } else if !self.has_key(request) {
             answer::error(ErrorCode::InvalidApiKey)
         } else if let Some(fault) = fault {
-            return Action::Fault(fault);
+            return Route::Fault(fault);
         } else {
             answer::product()
         })
     }
 
     fn fault(&self, path: &str) -> Option<Fault> {
-        if !self.faults {
-            return None;
-        }
         let name = path
             .strip_prefix(routes::UPSTREAM_FAULTS)?
             .strip_suffix(routes::UPSTREAM_DATA)?;
-        Fault::parse(name)
+        Fault::parse(name).filter(|_| self.faults)
     }
 
-    /// Compares in constant time; only the key's length can be measured.
-    fn knows_key<B>(&self, request: &Request<B>) -> bool {
+    /// Compares in constant time; only the length of the key can be measured.
+    fn has_key<B>(&self, request: &Request<B>) -> bool {
         serve::bearer(request.headers())
             .is_some_and(|key| key.as_bytes().ct_eq(&self.api_key).into())
     }

@@ -1,12 +1,11 @@
-//! The real upstream on port 0, asked over bare sockets.
+//! Runs the real upstream on port 0, over bare sockets.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod config;
 mod data;
-mod drain;
 mod faults;
+mod process;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 
 use schema::env;
@@ -34,18 +33,13 @@ impl Upstream {
         Self(server.spawn(listener, make_service).unwrap())
     }
 
-    fn address(&self) -> SocketAddr {
-        self.0.address()
+    fn connect(&self) -> Connection {
+        Connection::open(self.0.address()).unwrap()
     }
 
-    /// Sends a request with the bench key on a connection of its own.
-    fn ask(&self, method: &str, path: &str) -> anyhow::Result<Answer> {
-        self.ask_as(method, path, &[&bearer()])
-    }
-
-    /// Sends a request with these Authorization headers on a connection of its own.
-    fn ask_as(&self, method: &str, path: &str, authorization: &[&str]) -> anyhow::Result<Answer> {
-        Connection::open(self.address())?.ask(request(method, path, authorization))
+    /// Sends a request with the bench key on a new connection.
+    fn ask(&self, method: &str, path: &str) -> Answer {
+        self.connect().ask(request(method, path)).unwrap()
     }
 }
 
@@ -53,7 +47,13 @@ fn bearer() -> String {
     format!("Bearer {}", env::bench_value(&env::UPSTREAM_API_KEY))
 }
 
-fn request(method: &str, path: &str, authorization: &[&str]) -> String {
+/// Returns a request with the bench key.
+fn request(method: &str, path: &str) -> String {
+    request_with(method, path, &[&bearer()])
+}
+
+/// Returns a request with these Authorization headers.
+fn request_with(method: &str, path: &str, authorization: &[&str]) -> String {
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: upstream\r\n");
     for value in authorization {
         request += &format!("authorization: {value}\r\n");

@@ -1,0 +1,109 @@
+//! The executable: its environment, its arguments, and its signals.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use schema::env;
+use schema::fixtures;
+use testbed::child::{Service, refusal};
+use testbed::raw::Connection;
+
+use crate::request;
+
+/// Longer than the drain.
+const END: Duration = Duration::from_secs(20);
+
+/// Time for the process to read a request or a signal.
+const SETTLE: Duration = Duration::from_millis(100);
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upstream"));
+    command.env_clear().envs(env::bench()).env("PORT", "0");
+    command
+}
+
+fn start() -> Service {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upstream"));
+    Service::start(command.env("UPSTREAM_FAULTS", "1")).unwrap()
+}
+
+/// Sends a request that is answered after `fault`.
+fn send(service: &Service, fault: &str) -> Connection {
+    let mut connection = Connection::open(service.address()).unwrap();
+    let path = format!("/faults/{fault}/data");
+    connection.send(request("GET", &path)).unwrap();
+    sleep(SETTLE);
+    connection
+}
+
+#[test]
+fn missing_empty_or_invalid_variables_are_refused_with_one_line() {
+    let variables = env::ALL
+        .iter()
+        .filter(|variable| variable.read_by.contains(&env::Service::Upstream));
+    let mut checked = 0;
+    for variable in variables {
+        let (name, invalid) = (variable.name, "not valid");
+        let mut lines = vec![
+            refusal(command().env(name, "")).unwrap(),
+            refusal(command().env(name, invalid)).unwrap(),
+        ];
+        if variable.default.is_none() {
+            lines.push(refusal(command().env_remove(name)).unwrap());
+        }
+        for line in lines {
+            assert!(line.starts_with(&format!("upstream: {name} ")), "{line}");
+            assert!(!line.contains(invalid), "{line}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 5);
+}
+
+#[test]
+fn port_in_use_and_unknown_argument_are_refused_with_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let line = refusal(command().env("PORT", &port)).unwrap();
+    let reason = format!("cannot listen on 0.0.0.0:{port}");
+    assert!(line.contains(&reason), "{line}");
+    let line = refusal(command().arg("--help")).unwrap();
+    assert!(line.contains("`probe`"), "{line}");
+}
+
+#[test]
+fn stop_signal_closes_idle_connections_and_answers_requests_in_flight() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut service = start();
+        let mut fresh = Connection::open(service.address()).unwrap();
+        let mut idle = Connection::open(service.address()).unwrap();
+        idle.ask(request("GET", "/health")).unwrap();
+        let mut busy = send(&service, "delay-1500");
+        service.signal(signal).unwrap();
+        let signalled = Instant::now();
+        assert!(idle.closed().unwrap());
+        assert!(fresh.closed().unwrap());
+        assert!(signalled.elapsed() < Duration::from_secs(1));
+        assert!(Connection::open(service.address()).is_err());
+        let answer = busy.answer().unwrap();
+        assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(service.wait_within(END).unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn second_signal_ends_the_process_at_once() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut service = start();
+        let _hanging = send(&service, "hang");
+        service.signal(Signal::TERM).unwrap();
+        sleep(2 * SETTLE);
+        assert!(service.is_running().unwrap(), "the process drains");
+        service.signal(signal).unwrap();
+        assert_eq!(service.wait_within(END).unwrap().code(), Some(code));
+    }
+}
