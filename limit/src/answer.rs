@@ -1,5 +1,4 @@
-//! The answers, whole as they go on the wire. Those that never change are made once, at start, from
-//! the contract's fixtures.
+//! The answers as bytes on the wire. Those that never change are made at start from the contract's fixtures.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -33,30 +32,30 @@ impl Answers {
             },
         };
         Self {
-            info: whole(StatusCode::OK, JSON, &response_id, &json(&fixtures::info())),
-            movies: whole(StatusCode::CREATED, JSON, "", &json(&movie)),
-            health: whole(StatusCode::OK, "text/plain", "", b"ok"),
+            info: answer(StatusCode::OK, JSON, &response_id, &json(&fixtures::info())),
+            movies: answer(StatusCode::CREATED, JSON, "", &json(&movie)),
+            health: answer(StatusCode::OK, "text/plain", "", b"ok"),
             not_found: error(ErrorCode::NotFound),
         }
     }
 }
 
-/// The contract's error.
+/// Returns an error of the contract.
 pub(crate) fn error(code: ErrorCode) -> Vec<u8> {
-    let status = StatusCode::from_u16(code.status()).expect("the table's are status codes");
+    let status = StatusCode::from_u16(code.status()).expect("the table holds valid statuses");
     let retry_after = match status {
         StatusCode::SERVICE_UNAVAILABLE => format!("retry-after: {RETRY_AFTER_SECS}\r\n"),
         _ => String::new(),
     };
-    whole(status, JSON, &retry_after, code.body().to_json().as_bytes())
+    answer(status, JSON, &retry_after, code.body().to_json().as_bytes())
 }
 
-/// Appends an answer of 200 with this JSON.
-pub(crate) fn write_ok(body: &[u8], answer: &mut Vec<u8>) {
-    write(StatusCode::OK, JSON, "", body, answer);
+/// Appends 200 with this JSON to `to`.
+pub(crate) fn write_ok(body: &[u8], to: &mut Vec<u8>) {
+    write(StatusCode::OK, JSON, "", body, to);
 }
 
-fn whole(status: StatusCode, content_type: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+fn answer(status: StatusCode, content_type: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     write(status, content_type, headers, body, &mut answer);
     answer
@@ -68,7 +67,7 @@ fn write(status: StatusCode, content_type: &str, headers: &str, body: &[u8], to:
         to,
         "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}\r\n"
     )
-    .expect("memory takes every byte");
+    .expect("writing to memory never fails");
     to.extend_from_slice(body);
 }
 

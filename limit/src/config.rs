@@ -1,5 +1,5 @@
-//! What the limit reads from the environment: the target's variables but for `JWT_SECRET`, since it
-//! looks at no token. Nothing here is printable: it holds secrets.
+//! The environment of the ceiling: the target's variables except `JWT_SECRET`, because it reads no token. The
+//! types have no `Debug`: they hold secrets.
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use schema::env::{self, EnvError, Environment};
 use schema::routes;
 use serve::Listen;
 
-/// The limit's configuration.
+/// The configuration.
 pub struct Config {
     pub(crate) listen: Listen,
     pub(crate) upstream: UpstreamConfig,
@@ -18,8 +18,6 @@ pub struct Config {
     pub(crate) database_pool_size: NonZeroUsize,
 }
 
-/// The upstream of `GET /catalog`.
-#[derive(Clone)]
 pub(crate) struct UpstreamConfig {
     /// Host and port.
     pub(crate) address: String,
@@ -28,7 +26,6 @@ pub(crate) struct UpstreamConfig {
     pub(crate) api_key: String,
 }
 
-/// The database of `GET /users/me`.
 #[derive(Clone)]
 pub(crate) struct DatabaseConfig {
     /// Host and port.
@@ -42,12 +39,12 @@ impl Config {
     /// Reads the configuration through `lookup`, for example `std::env::var_os`.
     ///
     /// # Errors
-    /// The first variable that is missing, empty, or not of its form; more workers than one.
+    /// The first variable that is missing, empty, or not in its form; more than one worker.
     pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
         let environment = Environment(lookup);
         let listen = Listen::read(&environment)?;
         if listen.workers != NonZeroUsize::MIN {
-            let form = "1: the limit is that of one thread";
+            let form = "1: the ceiling is that of one thread";
             return Err(EnvError::Invalid(env::WORKERS.name, form));
         }
         let (address, path) = environment.parse(&env::UPSTREAM_URL, address_and_path)?;
@@ -71,7 +68,7 @@ impl Config {
     }
 }
 
-/// Host and port as one text; an IPv6 address gets its brackets.
+/// Joins host and port; an IPv6 address gets its brackets.
 fn address_of(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")
@@ -80,26 +77,21 @@ fn address_of(host: &str, port: u16) -> String {
     }
 }
 
-/// Where `{base}/data` is and its path; none if `base` is anything but an `http` URL of host, port
-/// and path.
+/// Splits `{base}/data` into address and path. None unless `base` is an `http` URL of host, port and path.
 fn address_and_path(base: &str) -> Option<(String, String)> {
     const HTTP_PORT: u16 = 80;
     let uri: Uri = base.parse().ok()?;
     let authority = uri.authority()?;
-    let plain = uri.scheme_str() == Some("http")
+    let is_plain = uri.scheme_str() == Some("http")
         && !authority.as_str().contains('@')
         && !authority.host().is_empty()
-        // A port that is no number is no port here, and must not pass for none.
+        // `Uri` reports a port that is not a number as a missing port.
         && (authority.port_u16().is_some() || authority.as_str() == authority.host())
         && uri.query().is_none()
         && !base.contains('#');
     let address = address_of(authority.host(), authority.port_u16().unwrap_or(HTTP_PORT));
-    let path = format!(
-        "{}{}",
-        uri.path().trim_end_matches('/'),
-        routes::UPSTREAM_DATA
-    );
-    plain.then_some((address, path))
+    let prefix = uri.path().trim_end_matches('/');
+    is_plain.then(|| (address, format!("{prefix}{}", routes::UPSTREAM_DATA)))
 }
 
 #[cfg(test)]
@@ -107,35 +99,26 @@ mod tests {
     use super::{address_and_path, address_of};
 
     #[test]
-    fn the_upstream_s_address_has_a_port_and_its_path_a_prefix() {
-        for (base, address, path) in [
-            ("http://upstream:8000", "upstream:8000", "/data"),
-            ("http://upstream/", "upstream:80", "/data"),
-            (
-                "http://[::1]:1/faults/hang/",
-                "[::1]:1",
-                "/faults/hang/data",
-            ),
+    fn upstream_url_splits_into_address_and_path() {
+        let split = |base| {
+            let (address, path) = address_and_path(base)?;
+            Some(format!("{address} {path}"))
+        };
+        for (base, expected) in [
+            ("http://upstream:8000", Some("upstream:8000 /data")),
+            ("http://upstream/", Some("upstream:80 /data")),
+            ("http://[::1]:1/a/b/", Some("[::1]:1 /a/b/data")),
+            ("upstream:8000", None),
+            ("https://upstream", None),
+            ("http://", None),
+            ("http://:80", None),
+            ("http://upstream:port", None),
+            ("http://user@upstream", None),
+            ("http://upstream/?a=b", None),
+            ("http://upstream/#top", None),
         ] {
-            let expected = (address.to_owned(), path.to_owned());
-            assert_eq!(address_and_path(base), Some(expected), "{base}");
+            assert_eq!(split(base).as_deref(), expected, "{base}");
         }
         assert_eq!(address_of("::1", 5432), "[::1]:5432");
-    }
-
-    #[test]
-    fn what_cannot_be_called_as_written_is_refused() {
-        for base in [
-            "upstream:8000",
-            "https://upstream",
-            "http://",
-            "http://:80",
-            "http://upstream:port",
-            "http://user@upstream",
-            "http://upstream/?a=b",
-            "http://upstream/#top",
-        ] {
-            assert_eq!(address_and_path(base), None, "{base}");
-        }
     }
 }

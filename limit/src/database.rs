@@ -1,6 +1,6 @@
-//! Postgres behind `/users/me`: the statement is prepared when a connection is opened, and every
-//! request sends the same bytes of Bind, Execute and Sync for the seed row's id. The row's texts go
-//! back as JSON. Message formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+//! Postgres behind `/users/me`: every connection prepares the statement, and every request sends the same bytes
+//! of Bind, Execute and Sync for the id of the seed row. The texts of the row become JSON. Message formats:
+//! <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -17,21 +17,19 @@ use schema::limits::DB_ACQUIRE_TIMEOUT;
 use schema::{ErrorCode, fixtures, sql};
 
 use crate::answer;
+use crate::backend::{Backend, Progress, connect};
 use crate::config::DatabaseConfig;
-use crate::far::{Progress, connect};
 
-/// The prepared statement's name on every connection.
+/// Name of the prepared statement.
 const STATEMENT: &str = "user";
 
-/// A message's tag and the length that follows it and counts itself.
+/// A message's tag, and its length without the tag.
 const HEADER_BYTES: usize = 5;
 
-/// The database.
 pub(crate) struct Database {
     config: DatabaseConfig,
-    question: Vec<u8>,
-    /// What stands before each value in the answer, such as `,"city":`; known once a connection was
-    /// opened.
+    request: Vec<u8>,
+    /// The JSON before each value, such as `,"city":`; empty until the first connection is open.
     keys: Vec<Vec<u8>>,
     user_not_found: Vec<u8>,
     unavailable: Vec<u8>,
@@ -41,68 +39,14 @@ impl Database {
     pub(crate) fn new(config: &DatabaseConfig) -> io::Result<Self> {
         Ok(Self {
             config: config.clone(),
-            question: question(&fixtures::profile().id)?,
+            request: request(&fixtures::profile().id)?,
             keys: Vec::new(),
             user_not_found: answer::error(ErrorCode::UserNotFound),
             unavailable: answer::error(ErrorCode::DatabaseUnavailable),
         })
     }
 
-    /// Connects, logs in and prepares the statement.
-    pub(crate) fn open(&mut self) -> io::Result<TcpStream> {
-        let stream = connect(&self.config.address)?;
-        stream.set_read_timeout(Some(DB_ACQUIRE_TIMEOUT))?;
-        let mut session = Session {
-            stream,
-            read: BytesMut::new(),
-        };
-        session.log_in(&self.config)?;
-        let columns = session.prepare()?;
-        let keys = columns.iter().enumerate().map(|(index, column)| {
-            let before = if index == 0 { '{' } else { ',' };
-            format!("{before}\"{column}\":").into_bytes()
-        });
-        self.keys = keys.collect();
-        Ok(session.stream)
-    }
-
-    pub(crate) fn question(&self) -> &[u8] {
-        &self.question
-    }
-
-    pub(crate) fn unavailable(&self) -> &[u8] {
-        &self.unavailable
-    }
-
-    /// An answer ends with ReadyForQuery, whatever came of the question.
-    pub(crate) fn answer(&self, came: &[u8], to_client: &mut Vec<u8>) -> Progress {
-        let mut rest = came;
-        let mut row = None;
-        let mut failed = false;
-        while let Some((tag, body, after)) = message(rest) {
-            match tag {
-                b'D' => row = Some(body),
-                b'E' => failed = true,
-                b'Z' if !after.is_empty() => return Progress::Broken,
-                b'Z' => {
-                    match row {
-                        _ if failed => to_client.extend_from_slice(&self.unavailable),
-                        None => to_client.extend_from_slice(&self.user_not_found),
-                        Some(row) => match self.json(row) {
-                            Some(json) => answer::write_ok(&json, to_client),
-                            None => return Progress::Broken,
-                        },
-                    }
-                    return Progress::Whole;
-                }
-                _ => {}
-            }
-            rest = after;
-        }
-        Progress::Partial
-    }
-
-    /// A row's texts as the object that the contract asks for; none if a value is missing or no text.
+    /// Returns the JSON of a row. None if a value is missing or not a text.
     fn json(&self, row: &[u8]) -> Option<Vec<u8>> {
         let (_count, mut rest) = row.split_at_checked(2)?;
         let mut json = Vec::with_capacity(2 * row.len());
@@ -119,34 +63,89 @@ impl Database {
     }
 }
 
-/// The first message, if it is all there: its tag, its body, and what follows it.
+impl Backend for Database {
+    /// Connects, logs in and prepares the statement.
+    fn connect(&mut self) -> io::Result<TcpStream> {
+        let stream = connect(&self.config.address)?;
+        stream.set_read_timeout(Some(DB_ACQUIRE_TIMEOUT))?;
+        let received = BytesMut::new();
+        let mut session = Session { stream, received };
+        session.log_in(&self.config)?;
+        let columns = session.prepare()?;
+        let separators = [b'{'].into_iter().chain([b','].into_iter().cycle());
+        let keys = columns.iter().zip(separators).map(|(column, separator)| {
+            let name = format!("\"{column}\":").into_bytes();
+            [vec![separator], name].concat()
+        });
+        self.keys = keys.collect();
+        Ok(session.stream)
+    }
+
+    fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// An answer ends with ReadyForQuery, after success and after an error.
+    fn parse(&self, received: &[u8], answer: &mut Vec<u8>) -> Progress {
+        let mut rest = received;
+        let mut row = None;
+        let mut failed = false;
+        while let Some((tag, body, after)) = message(rest) {
+            rest = after;
+            match tag {
+                b'D' => row = Some(body),
+                b'E' => failed = true,
+                b'Z' if !rest.is_empty() => return Progress::Invalid,
+                b'Z' if failed => answer.extend_from_slice(&self.unavailable),
+                b'Z' => match row.map(|row| self.json(row)) {
+                    None => answer.extend_from_slice(&self.user_not_found),
+                    Some(Some(json)) => answer::write_ok(&json, answer),
+                    Some(None) => return Progress::Invalid,
+                },
+                _ => {}
+            }
+            if tag == b'Z' {
+                return Progress::Complete;
+            }
+        }
+        Progress::Partial
+    }
+
+    fn unavailable(&self) -> &[u8] {
+        &self.unavailable
+    }
+
+    fn is_cheap_to_connect(&self) -> bool {
+        false
+    }
+}
+
+/// Splits the first complete message into its tag, its body and the following bytes.
 fn message(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
     let [tag, length @ ..] = *header;
-    let body = usize::try_from(u32::from_be_bytes(length))
-        .ok()?
-        .checked_sub(4)?;
-    let (body, after) = rest.split_at_checked(body)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
+    let (body, after) = rest.split_at_checked(length.checked_sub(4)?)?;
     Some((tag, body, after))
 }
 
-fn question(user: &str) -> io::Result<Vec<u8>> {
-    let mut question = BytesMut::new();
+fn request(user: &str) -> io::Result<Vec<u8>> {
+    let mut request = BytesMut::new();
     let text = |user: &str, to: &mut BytesMut| {
         to.extend_from_slice(user.as_bytes());
         Ok(IsNull::No)
     };
-    frontend::bind("", STATEMENT, [], [user], text, [], &mut question)
+    frontend::bind("", STATEMENT, [], [user], text, [], &mut request)
         .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "the user's id cannot be bound"))?;
-    frontend::execute("", 0, &mut question)?;
-    frontend::sync(&mut question);
-    Ok(question.to_vec())
+    frontend::execute("", 0, &mut request)?;
+    frontend::sync(&mut request);
+    Ok(request.to_vec())
 }
 
-/// A connection on its way to being asked: it reads and writes message by message, and waits.
+/// A connection before its first request: it blocks for each message.
 struct Session {
     stream: TcpStream,
-    read: BytesMut,
+    received: BytesMut,
 }
 
 impl Session {
@@ -168,7 +167,7 @@ impl Session {
                     let hash = md5_hash(config.user.as_bytes(), password, body.salt());
                     self.send(|buffer| frontend::password_message(hash.as_bytes(), buffer))?;
                 }
-                // A server that offers other mechanisms alone refuses this one itself.
+                // A server that offers only other mechanisms refuses this one itself.
                 Message::AuthenticationSasl(_) => self.send(|buffer| {
                     frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), buffer)
                 })?,
@@ -182,12 +181,12 @@ impl Session {
                 | Message::NoticeResponse(_)
                 | Message::BackendKeyData(_) => {}
                 Message::ReadyForQuery(_) => return Ok(()),
-                _ => return Err(io::Error::other("Postgres asks for another way to log in")),
+                _ => return Err(io::Error::other("Postgres asks for another authentication")),
             }
         }
     }
 
-    /// Prepares the suite's statement: the names of its columns.
+    /// Prepares the suite's statement and returns the names of its columns.
     fn prepare(&mut self) -> io::Result<Vec<String>> {
         self.send(|buffer| {
             frontend::parse(STATEMENT, sql::SELECT_USER, [], buffer)?;
@@ -199,10 +198,8 @@ impl Session {
         loop {
             match self.receive()? {
                 Message::RowDescription(body) => {
-                    columns = body
-                        .fields()
-                        .map(|field| Ok(field.name().to_owned()))
-                        .collect()?;
+                    let names = body.fields().map(|field| Ok(field.name().to_owned()));
+                    columns = names.collect()?;
                 }
                 Message::ReadyForQuery(_) => return Ok(columns),
                 _ => {}
@@ -216,29 +213,28 @@ impl Session {
         self.stream.write_all(&buffer)
     }
 
-    /// The next message; one that tells of an error is one.
+    /// Waits for the next message; an ErrorResponse is returned as an error.
     fn receive(&mut self) -> io::Result<Message> {
         const READ_BYTES: usize = 4096;
         loop {
-            match Message::parse(&mut self.read)? {
-                Some(Message::ErrorResponse(body)) => return Err(refusal(&body)),
+            match Message::parse(&mut self.received)? {
+                Some(Message::ErrorResponse(body)) => return Err(error(&body)),
                 Some(message) => return Ok(message),
                 None => {}
             }
             let mut bytes = [0; READ_BYTES];
             match self.stream.read(&mut bytes)? {
                 0 => return Err(ErrorKind::UnexpectedEof.into()),
-                count => self.read.extend_from_slice(&bytes[..count]),
+                count => self.received.extend_from_slice(&bytes[..count]),
             }
         }
     }
 }
 
-/// What Postgres says: the field `M` of its error.
-fn refusal(body: &ErrorResponseBody) -> io::Error {
-    let message = body.fields().find(|field| Ok(field.type_() == b'M'));
-    match message {
+/// Returns the message of an ErrorResponse: its field `M`.
+fn error(body: &ErrorResponseBody) -> io::Error {
+    match body.fields().find(|field| Ok(field.type_() == b'M')) {
         Ok(Some(field)) => io::Error::other(String::from_utf8_lossy(field.value_bytes())),
-        _ => io::Error::other("Postgres refuses without saying why"),
+        _ => io::Error::other("Postgres sent an error without a message"),
     }
 }

@@ -1,15 +1,14 @@
-//! The least that a kernel allows, which is what every contender's row is a fraction of: one thread,
-//! one epoll loop, answers made at start, and of a request nothing read but its path and its end.
+//! The ceiling: the throughput that the kernel allows, to compare every contender with. One thread, one epoll
+//! loop, answers made at start; of a request only the path and the end are read.
 //!
-//! It is no contender and keeps no contract: it looks at no token and no body, its ids never change,
-//! and its user is always the seed row's. What it does do on every request is what cannot be left
-//! out: it reads the request and writes an answer, and `/catalog` and `/users/me` go to the upstream
-//! and to Postgres on the contract's budget of connections.
+//! It is no contender and breaks the contract: it ignores tokens and bodies, its ids never change, and its user
+//! is always the seed row. It does the work that no contender can avoid: it reads every request, writes an
+//! answer, and calls the upstream and Postgres within the contract's limits of connections.
 
 mod answer;
+mod backend;
 mod config;
 mod database;
-mod far;
 mod message;
 mod pool;
 mod server;

@@ -1,4 +1,4 @@
-//! `limit`: serves until SIGTERM or SIGINT.
+//! `limit` serves until SIGTERM or SIGINT.
 
 use std::env;
 use std::process::ExitCode;

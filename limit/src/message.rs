@@ -1,4 +1,4 @@
-//! Where an HTTP/1.1 message ends: its head, and a body of the length that the head tells.
+//! The end of an HTTP/1.1 message: its head, and a body of the length in the head.
 
 use std::str;
 
@@ -6,20 +6,19 @@ use memchr::memmem::Finder;
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// The end of the header's name, which clients and servers write in lower case; in capitals it is
-/// not found.
+/// The end of the header's name. Clients and servers write it in lower case; capitals are not found.
 const LENGTH_END: &[u8] = b"ength:";
 
-/// What stands before that.
+/// The characters before [`LENGTH_END`].
 const LENGTH_START: &[u8] = b"\ncontent-l";
 
-/// Finds where messages end.
-pub(crate) struct Ends {
+/// Finds the end of messages.
+pub(crate) struct MessageEnd {
     head: Finder<'static>,
     length: Finder<'static>,
 }
 
-impl Ends {
+impl MessageEnd {
     pub(crate) fn new() -> Self {
         Self {
             head: Finder::new(HEAD_END),
@@ -27,20 +26,19 @@ impl Ends {
         }
     }
 
-    /// The length of the request at the start of `bytes`, if it is all there. `GET` has no body.
-    pub(crate) fn request(&self, bytes: &[u8]) -> Option<usize> {
+    /// Returns the length of the request at the start of `bytes`, if it is complete. `GET` has no body.
+    pub(crate) fn of_request(&self, bytes: &[u8]) -> Option<usize> {
+        let head = self.head(bytes)?;
         if bytes.starts_with(b"GET ") {
-            self.head(bytes)
-        } else {
-            let head = self.head(bytes)?;
-            whole(bytes, head, self.body_length(&bytes[..head]).unwrap_or(0))
+            return Some(head);
         }
+        complete(bytes, head, self.body_length(&bytes[..head]).unwrap_or(0))
     }
 
-    /// The length of the answer at the start of `bytes`, if it is all there and tells its length.
-    pub(crate) fn answer(&self, bytes: &[u8]) -> Option<usize> {
+    /// Returns the length of the answer at the start of `bytes`, if it is complete and has a content length.
+    pub(crate) fn of_answer(&self, bytes: &[u8]) -> Option<usize> {
         let head = self.head(bytes)?;
-        whole(bytes, head, self.body_length(&bytes[..head])?)
+        complete(bytes, head, self.body_length(&bytes[..head])?)
     }
 
     fn head(&self, bytes: &[u8]) -> Option<usize> {
@@ -60,32 +58,29 @@ impl Ends {
     }
 }
 
-fn whole(bytes: &[u8], head: usize, body: usize) -> Option<usize> {
+fn complete(bytes: &[u8], head: usize, body: usize) -> Option<usize> {
     let length = head.checked_add(body)?;
     (length <= bytes.len()).then_some(length)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Ends;
+    use super::MessageEnd;
 
     #[test]
-    fn a_request_ends_with_its_head_or_its_body() {
-        let get = b"GET /info HTTP/1.1\r\nhost: a\r\n\r\n";
-        assert_eq!(Ends::new().request(get), Some(get.len()));
-        for name in ["content-length", "Content-Length"] {
-            let post =
-                format!("POST /movies HTTP/1.1\r\nx-strength: 9\r\n{name}: 2\r\n\r\n{{}}GET");
-            assert_eq!(Ends::new().request(post.as_bytes()), Some(post.len() - 3));
+    fn request_ends_with_its_head_or_its_body() {
+        let end = MessageEnd::new();
+        for request in [
+            "GET /info HTTP/1.1\r\nhost: a\r\n\r\n",
+            "POST /movies HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}",
+            "POST /movies HTTP/1.1\r\nx-strength: 9\r\nContent-Length: 2\r\n\r\n{}",
+        ] {
+            let next = format!("{request}GET");
+            assert_eq!(end.of_request(next.as_bytes()), Some(request.len()));
+            for length in 0..request.len() {
+                assert_eq!(end.of_request(&request.as_bytes()[..length]), None);
+            }
         }
-    }
-
-    #[test]
-    fn what_is_not_all_there_has_no_end() {
-        let post = b"POST /movies HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}";
-        for length in 0..post.len() {
-            assert_eq!(Ends::new().request(&post[..length]), None, "{length}");
-        }
-        assert_eq!(Ends::new().answer(b"HTTP/1.1 200 OK\r\n\r\n{}"), None);
+        assert_eq!(end.of_answer(b"HTTP/1.1 200 OK\r\n\r\n{}"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The connections to a far side, and who waits for one.
+//! The connections to a backend, and the clients that wait for one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,53 +7,53 @@ use std::num::NonZeroUsize;
 
 use slab::Slab;
 
-use crate::far::Far;
+use crate::backend::Backend;
 
-/// At most so many connections to one far side, each opened when it is first wanted.
+/// A limited number of connections to one backend, each opened on demand.
 pub(crate) struct Pool {
-    pub(crate) far: Far,
-    pub(crate) links: Slab<Link>,
-    /// Links that nobody uses; the last one used is the next.
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) connections: Slab<Connection>,
+    /// Unused connections; the last one used is the next.
     pub(crate) idle: Vec<usize>,
-    /// Clients in the order they came. One that has gone may stand here still.
+    /// Waiting clients in order of arrival, including some that have closed.
     pub(crate) waiting: VecDeque<usize>,
     size: usize,
 }
 
-/// A connection to a far side.
-pub(crate) struct Link {
+/// A connection to a backend.
+pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
-    pub(crate) work: Work,
-    /// What has come of an answer that is not whole yet.
-    pub(crate) came: Vec<u8>,
+    pub(crate) user: User,
+    /// The received part of an incomplete answer.
+    pub(crate) received: Vec<u8>,
 }
 
-/// Whom a link works for.
+/// The user of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Work {
-    Nobody,
+pub(crate) enum User {
+    None,
     Client(usize),
-    /// A client that has gone: the answer is read and thrown away.
-    Gone,
+    /// A client that has closed: the answer is discarded.
+    Closed,
 }
 
 impl Pool {
-    pub(crate) fn new(far: Far, size: NonZeroUsize) -> Self {
+    pub(crate) fn new(backend: impl Backend + 'static, size: NonZeroUsize) -> Self {
         Self {
-            far,
-            links: Slab::new(),
+            backend: Box::new(backend),
+            connections: Slab::new(),
             idle: Vec::new(),
             waiting: VecDeque::new(),
             size: size.get(),
         }
     }
 
-    /// Whether a client need not wait.
+    /// Returns true if a client need not wait.
     pub(crate) fn has_room(&self) -> bool {
-        !self.idle.is_empty() || self.links.len() < self.size
+        !self.idle.is_empty() || self.connections.len() < self.size
     }
 
-    /// A link that nobody uses, opened by `register` with its index if there is none.
+    /// Takes an unused connection, or opens one and calls `register` with its index.
     pub(crate) fn take(
         &mut self,
         register: impl FnOnce(&TcpStream, usize) -> io::Result<()>,
@@ -61,22 +61,22 @@ impl Pool {
         if let Some(index) = self.idle.pop() {
             return Ok(index);
         }
-        let stream = self.far.open()?;
+        let stream = self.backend.connect()?;
         stream.set_nonblocking(true)?;
-        let entry = self.links.vacant_entry();
+        let entry = self.connections.vacant_entry();
         let index = entry.key();
         register(&stream, index)?;
-        entry.insert(Link {
+        entry.insert(Connection {
             stream,
-            work: Work::Nobody,
-            came: Vec::new(),
+            user: User::None,
+            received: Vec::new(),
         });
         Ok(index)
     }
 
-    /// Closes a link: whom it worked for.
-    pub(crate) fn close(&mut self, index: usize) -> Work {
+    /// Closes a connection and returns its user.
+    pub(crate) fn close(&mut self, index: usize) -> User {
         self.idle.retain(|idle| *idle != index);
-        self.links.remove(index).work
+        self.connections.remove(index).user
     }
 }

@@ -1,11 +1,13 @@
-//! The loop: one thread waits for every socket at once, reads what has come, and writes the answer.
+//! The event loop: one thread waits for all sockets, reads the available bytes, and writes the answers.
 //!
-//! Sockets are watched edge-triggered: a request costs its share of one wait, one read and one
-//! write, and to wait for the next costs nothing. A client that does not read its answers is let go.
+//! Sockets are registered edge-triggered: a request costs its share of one wait, one read and one write. A
+//! client that does not read its answers is closed.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -15,123 +17,115 @@ use schema::limits::REQUEST_BODY_MAX_BYTES;
 use schema::{fixtures, routes};
 use serve::{bind, connections_max};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
+use signal_hook::flag;
 use slab::Slab;
 
 use crate::Config;
 use crate::answer::Answers;
+use crate::backend::Progress;
 use crate::database::Database;
-use crate::far::{Far, Progress};
-use crate::message::Ends;
-use crate::pool::{Pool, Work};
+use crate::message::MessageEnd;
+use crate::pool::{Pool, User};
 use crate::upstream::Upstream;
 
-/// Events that one wait takes.
+/// Most events of one wait.
 const EVENTS_MAX: usize = 256;
 
-/// What one read takes: every answer of the contract and nearly every request.
+/// Bytes of one read: every answer of the contract and nearly every request.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Most that is kept of a request that is not all there: the contract's longest body with its head.
+/// Most bytes that are kept of an incomplete request: the contract's longest body with its head.
 const REQUEST_MAX_BYTES: usize = 2 * REQUEST_BODY_MAX_BYTES;
 
-/// The limit, listening.
+/// The listening server.
 pub struct Server {
     epoll: OwnedFd,
     listener: TcpListener,
-    /// Readable once the process was told to stop.
-    stop: UnixStream,
     clients: Slab<Client>,
     clients_max: usize,
     pools: [Pool; 2],
     answers: Answers,
-    ends: Ends,
-    /// The answer that is being made; kept so that its memory is.
+    end: MessageEnd,
+    /// Buffer for an answer, kept for its memory.
     output: Vec<u8>,
 }
 
 struct Client {
     stream: TcpStream,
     state: State,
-    /// A request that is not all there, or the next one while an answer is awaited.
+    /// An incomplete request, or the requests after the one in progress.
     unread: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// Its next request is awaited.
-    Asks,
-    /// It waits for a link to this side.
-    Waits(Side),
-    /// This link works for it.
-    Has(Side, usize),
+    Ready,
+    /// It waits for a connection to this backend.
+    Waiting(Side),
+    /// It uses this connection to this backend.
+    Calling(Side, usize),
 }
 
-/// A far side: the index of its pool.
+/// A backend: the index of its pool.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Side {
     Upstream = 0,
     Database = 1,
 }
 
-/// What an event is about; the kernel hands it back as a number.
+/// The source of an event, encoded as the number that the kernel returns with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Token {
-    Stop,
+enum Source {
     Listener,
     Client(usize),
-    Link(Side, usize),
+    Backend(Side, usize),
 }
 
-impl Token {
+impl Source {
     const INDEX_BITS: u32 = 32;
 
-    fn data(self) -> EventData {
+    fn encode(self) -> EventData {
         let (kind, index) = match self {
-            Self::Stop => (0, 0),
-            Self::Listener => (1, 0),
-            Self::Client(index) => (2, index),
-            Self::Link(Side::Upstream, index) => (3, index),
-            Self::Link(Side::Database, index) => (4, index),
+            Self::Listener => (0, 0),
+            Self::Client(index) => (1, index),
+            Self::Backend(Side::Upstream, index) => (2, index),
+            Self::Backend(Side::Database, index) => (3, index),
         };
         EventData::new_u64(kind << Self::INDEX_BITS | index as u64)
     }
 
-    fn of(data: EventData) -> Self {
+    fn decode(data: EventData) -> Self {
         let data = data.u64();
         let index = (data & u64::from(u32::MAX)) as usize;
         match data >> Self::INDEX_BITS {
-            0 => Self::Stop,
-            1 => Self::Listener,
-            2 => Self::Client(index),
-            3 => Self::Link(Side::Upstream, index),
-            _ => Self::Link(Side::Database, index),
+            0 => Self::Listener,
+            1 => Self::Client(index),
+            2 => Self::Backend(Side::Upstream, index),
+            _ => Self::Backend(Side::Database, index),
         }
     }
 }
 
 impl Server {
-    /// Listens, and catches SIGTERM and SIGINT from now on. The far sides are called when they are
-    /// first asked for.
+    /// Listens. From this call on, SIGTERM and SIGINT end the process at once with exit code 0. Backends are
+    /// connected on demand.
     ///
     /// # Errors
-    /// The port cannot be listened on, or the system refuses what the loop needs.
+    /// The port cannot be listened on, or the system refuses epoll or a signal handler.
     pub fn new(config: &Config) -> io::Result<Self> {
-        let listener = bind(config.listen.host, config.listen.port).map_err(io::Error::other)?;
+        let listener = bind(config.listen.host, config.listen.port)?;
         listener.set_nonblocking(true)?;
-        let (stop, stopping) = UnixStream::pair()?;
         for signal in [SIGTERM, SIGINT] {
-            pipe::register(signal, stopping.try_clone()?)?;
+            flag::register_conditional_shutdown(signal, 0, Arc::new(AtomicBool::new(true)))?;
         }
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &stop, Token::Stop.data(), EventFlags::IN)?;
-        epoll::add(&epoll, &listener, Token::Listener.data(), EventFlags::IN)?;
-        let upstream = Far::Upstream(Box::new(Upstream::new(&config.upstream)));
-        let database = Far::Database(Box::new(Database::new(&config.database)?));
+        epoll::add(&epoll, &listener, Source::Listener.encode(), EventFlags::IN)?;
+        let upstream = Upstream::new(&config.upstream);
+        let database = Database::new(&config.database)?;
         Ok(Self {
             epoll,
             listener,
-            stop,
             clients: Slab::new(),
             clients_max: connections_max(),
             pools: [
@@ -139,19 +133,18 @@ impl Server {
                 Pool::new(database, config.database_pool_size),
             ],
             answers: Answers::new(),
-            ends: Ends::new(),
+            end: MessageEnd::new(),
             output: Vec::new(),
         })
     }
 
-    /// Serves until the process is told to stop; then ends at once, whatever is in flight.
+    /// Serves until the process ends.
     ///
     /// # Errors
-    /// The system's.
+    /// The system refuses to wait for events or to accept.
     pub fn run(mut self) -> io::Result<()> {
         eprintln!(
-            "limit: no contender but the physical limit: fixed answers, nothing is checked, the user is \
-             always {}; address={}",
+            "limit: not a contender but the ceiling: fixed answers, no checks, the user is always {}; address={}",
             fixtures::profile().id,
             self.listener.local_addr()?
         );
@@ -163,16 +156,14 @@ impl Server {
                 Err(error) => return Err(error.into()),
             }
             for event in events.drain(..) {
-                let ended = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-                let ends = { event.flags }.intersects(ended);
-                match Token::of(event.data) {
-                    Token::Stop => {
-                        drop(self.stop);
-                        return Ok(());
+                let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+                let closed = { event.flags }.intersects(closing);
+                match Source::decode(event.data) {
+                    Source::Listener => self.accept()?,
+                    Source::Client(index) => self.read_client(index, closed, &mut input),
+                    Source::Backend(side, index) => {
+                        self.read_backend(side, index, closed, &mut input);
                     }
-                    Token::Listener => self.accept()?,
-                    Token::Client(index) => self.hear_client(index, ends, &mut input),
-                    Token::Link(side, index) => self.hear_link(side, index, ends, &mut input),
                 }
             }
         }
@@ -183,7 +174,7 @@ impl Server {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                // A client that has gone again, before anybody served it.
+                // The client closed before it was accepted.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => return Err(error),
             };
@@ -192,27 +183,27 @@ impl Server {
             }
             stream.set_nonblocking(true)?;
             let entry = self.clients.vacant_entry();
-            watch(&self.epoll, &stream, Token::Client(entry.key()))?;
+            register(&self.epoll, &stream, Source::Client(entry.key()))?;
             entry.insert(Client {
                 stream,
-                state: State::Asks,
+                state: State::Ready,
                 unread: Vec::new(),
             });
         }
     }
 
-    /// Reads what a client has sent. If it `ends`, its end is read too: no other event tells of it.
-    fn hear_client(&mut self, index: usize, ends: bool, input: &mut [u8]) {
+    /// Reads the available bytes of a client. If it has `closed`, reads up to its end: no other event follows.
+    fn read_client(&mut self, index: usize, closed: bool, input: &mut [u8]) {
         while let Some(client) = self.clients.get_mut(index) {
             match client.stream.read(input) {
                 Ok(count @ 1..) => {
-                    if client.unread.is_empty() && client.state == State::Asks {
-                        self.hear(index, &input[..count]);
+                    if client.unread.is_empty() && client.state == State::Ready {
+                        self.process(index, &input[..count]);
                     } else {
                         client.unread.extend_from_slice(&input[..count]);
-                        self.hear_again(index);
+                        self.process_unread(index);
                     }
-                    if count < input.len() && !ends {
+                    if count < input.len() && !closed {
                         return;
                     }
                 }
@@ -222,11 +213,11 @@ impl Server {
         }
     }
 
-    /// Answers the requests that are all there, up to one whose answer comes from afar.
-    fn hear(&mut self, index: usize, mut bytes: &[u8]) {
+    /// Answers the complete requests in `bytes`, up to one that calls a backend, and keeps the rest.
+    fn process(&mut self, index: usize, mut bytes: &[u8]) {
         while let Some(client) = self.clients.get_mut(index) {
             let length = match client.state {
-                State::Asks if !bytes.is_empty() => self.ends.request(bytes),
+                State::Ready if !bytes.is_empty() => self.end.of_request(bytes),
                 _ => None,
             };
             let Some(length) = length else {
@@ -242,175 +233,170 @@ impl Server {
         }
     }
 
-    /// As `hear`, with what is kept of a client.
-    fn hear_again(&mut self, index: usize) {
+    fn process_unread(&mut self, index: usize) {
         let Some(client) = self.clients.get_mut(index) else {
             return;
         };
-        if client.state == State::Asks && !client.unread.is_empty() {
-            let unread = std::mem::take(&mut client.unread);
-            self.hear(index, &unread);
+        if client.state == State::Ready && !client.unread.is_empty() {
+            let unread = mem::take(&mut client.unread);
+            self.process(index, &unread);
         }
     }
 
     fn answer(&mut self, index: usize, request: &[u8]) {
-        let fixed = match path(request) {
-            (b"GET", path) if path == routes::INFO.as_bytes() => &self.answers.info,
-            (b"POST", path) if path == routes::MOVIES.as_bytes() => &self.answers.movies,
-            (b"GET", path) if path == routes::USERS_ME.as_bytes() => {
-                return self.ask(index, Side::Database);
-            }
-            (b"GET", path)
-                if path == routes::CATALOG.as_bytes() || path == routes::PROXY.as_bytes() =>
-            {
-                return self.ask(index, Side::Upstream);
-            }
-            (b"GET", path) if path == routes::HEALTH.as_bytes() => &self.answers.health,
+        let fixed = match route(request) {
+            ("GET", routes::INFO) => &self.answers.info,
+            ("POST", routes::MOVIES) => &self.answers.movies,
+            ("GET", routes::USERS_ME) => return self.call(index, Side::Database),
+            ("GET", routes::CATALOG | routes::PROXY) => return self.call(index, Side::Upstream),
+            ("GET", routes::HEALTH) => &self.answers.health,
             _ => &self.answers.not_found,
         };
-        if !wrote(&self.clients[index].stream, fixed) {
+        if !write(&self.clients[index].stream, fixed) {
             self.close_client(index);
         }
     }
 
-    /// Asks a far side for a client; the client waits if every link is busy.
-    fn ask(&mut self, index: usize, side: Side) {
+    /// Sends a request to a backend for a client, which waits if every connection is in use.
+    fn call(&mut self, index: usize, side: Side) {
         let pool = &mut self.pools[side as usize];
         if !pool.has_room() {
             pool.waiting.push_back(index);
-            self.clients[index].state = State::Waits(side);
+            self.clients[index].state = State::Waiting(side);
             return;
         }
         let epoll = &self.epoll;
-        let register = |stream: &TcpStream, link| watch(epoll, stream, Token::Link(side, link));
-        let asked = pool.take(register).and_then(|link| {
-            if wrote(&pool.links[link].stream, pool.far.question()) {
-                return Ok(link);
+        let register =
+            |stream: &TcpStream, index| register(epoll, stream, Source::Backend(side, index));
+        let sent = pool.take(register).and_then(|connection| {
+            if write(&pool.connections[connection].stream, pool.backend.request()) {
+                return Ok(connection);
             }
-            pool.close(link);
+            pool.close(connection);
             Err(ErrorKind::BrokenPipe.into())
         });
-        match asked {
-            Ok(link) => {
-                pool.links[link].work = Work::Client(index);
-                self.clients[index].state = State::Has(side, link);
+        match sent {
+            Ok(connection) => {
+                pool.connections[connection].user = User::Client(index);
+                self.clients[index].state = State::Calling(side, connection);
             }
             Err(error) => {
-                eprintln!("limit: asking the {side:?}: {error}");
-                if !wrote(&self.clients[index].stream, pool.far.unavailable()) {
+                eprintln!("limit: cannot call the {side:?}: {error}");
+                if !write(&self.clients[index].stream, pool.backend.unavailable()) {
                     self.close_client(index);
                 }
             }
         }
     }
 
-    /// Reads what a far side has sent. If it `ends`, its end is read too.
-    fn hear_link(&mut self, side: Side, index: usize, ends: bool, input: &mut [u8]) {
+    /// Reads the available bytes of a backend. If it has `closed`, reads up to its end.
+    fn read_backend(&mut self, side: Side, index: usize, closed: bool, input: &mut [u8]) {
         loop {
             let pool = &mut self.pools[side as usize];
-            let Some(link) = pool.links.get_mut(index) else {
+            let Some(connection) = pool.connections.get_mut(index) else {
                 return;
             };
-            let count = match link.stream.read(input) {
-                // What comes without a question is a farewell.
-                Ok(count @ 1..) if link.work != Work::Nobody => count,
+            let count = match connection.stream.read(input) {
+                // Data on an idle connection means that the backend is closing it.
+                Ok(count @ 1..) if connection.user != User::None => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => return self.break_link(side, index),
+                Ok(_) | Err(_) => return self.close_backend(side, index),
             };
-            let progress = if link.came.is_empty() {
-                pool.far.answer(&input[..count], &mut self.output)
+            let received = &mut connection.received;
+            let progress = if received.is_empty() {
+                pool.backend.parse(&input[..count], &mut self.output)
             } else {
-                link.came.extend_from_slice(&input[..count]);
-                pool.far.answer(&link.came, &mut self.output)
+                received.extend_from_slice(&input[..count]);
+                pool.backend.parse(received, &mut self.output)
             };
             match progress {
-                Progress::Partial if link.came.is_empty() => {
-                    link.came.extend_from_slice(&input[..count]);
+                Progress::Partial if received.is_empty() => {
+                    received.extend_from_slice(&input[..count]);
                 }
                 Progress::Partial => {}
-                Progress::Whole => {
-                    link.came.clear();
-                    let work = std::mem::replace(&mut link.work, Work::Nobody);
+                Progress::Complete => {
+                    received.clear();
+                    let user = mem::replace(&mut connection.user, User::None);
                     pool.idle.push(index);
-                    let answer = std::mem::take(&mut self.output);
-                    self.tell(work, &answer);
+                    let mut answer = mem::take(&mut self.output);
+                    self.reply(user, &answer);
+                    answer.clear();
                     self.output = answer;
-                    self.output.clear();
                     self.serve_waiting(side);
                 }
-                Progress::Broken => return self.break_link(side, index),
+                Progress::Invalid => return self.close_backend(side, index),
             }
-            if count < input.len() && !ends {
+            if count < input.len() && !closed {
                 return;
             }
         }
     }
 
-    /// Closes a link; whom it worked for is told so.
-    fn break_link(&mut self, side: Side, index: usize) {
+    /// Closes a connection to a backend; its client gets the backend's error.
+    fn close_backend(&mut self, side: Side, index: usize) {
         let pool = &mut self.pools[side as usize];
-        let work = pool.close(index);
-        let unavailable = pool.far.unavailable().to_vec();
-        self.tell(work, &unavailable);
+        let user = pool.close(index);
+        let unavailable = pool.backend.unavailable().to_vec();
+        self.reply(user, &unavailable);
         self.serve_waiting(side);
     }
 
-    /// Answers the client that a link worked for.
-    fn tell(&mut self, work: Work, answer: &[u8]) {
-        let Work::Client(index) = work else { return };
+    /// Answers the client that used a connection to a backend.
+    fn reply(&mut self, user: User, answer: &[u8]) {
+        let User::Client(index) = user else { return };
         let client = &mut self.clients[index];
-        client.state = State::Asks;
-        if wrote(&client.stream, answer) {
-            self.hear_again(index);
+        client.state = State::Ready;
+        if write(&client.stream, answer) {
+            self.process_unread(index);
         } else {
             self.close_client(index);
         }
     }
 
-    /// Gives the clients that wait what there is room for.
+    /// Gives free connections to the waiting clients.
     fn serve_waiting(&mut self, side: Side) {
         while self.pools[side as usize].has_room() {
             let Some(index) = self.pools[side as usize].waiting.pop_front() else {
                 return;
             };
             let client = self.clients.get_mut(index);
-            if let Some(client) = client.filter(|client| client.state == State::Waits(side)) {
-                client.state = State::Asks;
-                self.ask(index, side);
-                self.hear_again(index);
+            if let Some(client) = client.filter(|client| client.state == State::Waiting(side)) {
+                client.state = State::Ready;
+                self.call(index, side);
+                self.process_unread(index);
             }
         }
     }
 
     fn close_client(&mut self, index: usize) {
         let client = self.clients.remove(index);
-        let State::Has(side, link) = client.state else {
+        let State::Calling(side, connection) = client.state else {
             return;
         };
         let pool = &mut self.pools[side as usize];
-        if pool.far.closes_what_nobody_waits_for() {
-            pool.close(link);
+        if pool.backend.is_cheap_to_connect() {
+            pool.close(connection);
             self.serve_waiting(side);
         } else {
-            pool.links[link].work = Work::Gone;
+            pool.connections[connection].user = User::Closed;
         }
     }
 }
 
-/// Watches a socket for what comes and for its end.
-fn watch(epoll: &OwnedFd, socket: impl AsFd, token: Token) -> io::Result<()> {
+/// Registers a socket for its data and its end.
+fn register(epoll: &OwnedFd, socket: impl AsFd, source: Source) -> io::Result<()> {
     let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-    Ok(epoll::add(epoll, socket, token.data(), flags)?)
+    Ok(epoll::add(epoll, socket, source.encode(), flags)?)
 }
 
-/// Whether the socket took all of it at once.
-fn wrote(mut stream: &TcpStream, bytes: &[u8]) -> bool {
+/// Returns true if the socket accepted all bytes at once.
+fn write(mut stream: &TcpStream, bytes: &[u8]) -> bool {
     stream.write(bytes).is_ok_and(|count| count == bytes.len())
 }
 
-/// Method and path of a request; both empty if it has none.
-fn path(request: &[u8]) -> (&[u8], &[u8]) {
+/// Returns method and path of a request, empty if it has none.
+fn route(request: &[u8]) -> (&str, &str) {
     let mut words = request.splitn(3, |byte| *byte == b' ');
-    let method = words.next().unwrap_or_default();
-    (method, words.next().unwrap_or_default())
+    let mut word = || str::from_utf8(words.next().unwrap_or_default()).unwrap_or_default();
+    (word(), word())
 }

@@ -1,5 +1,4 @@
-//! The upstream of `/catalog`: the same bytes are asked every time, and a 200 goes back as it came,
-//! head and body.
+//! The upstream of `/catalog`: a 200 is forwarded as received, head and body.
 
 use std::io;
 use std::net::TcpStream;
@@ -8,16 +7,15 @@ use schema::ErrorCode;
 use schema::limits::UPSTREAM_BODY_MAX_BYTES;
 
 use crate::answer;
+use crate::backend::{Backend, Progress, connect};
 use crate::config::UpstreamConfig;
-use crate::far::{Progress, connect};
-use crate::message::Ends;
+use crate::message::MessageEnd;
 
-/// The upstream.
 pub(crate) struct Upstream {
     address: String,
-    question: Vec<u8>,
+    request: Vec<u8>,
     unavailable: Vec<u8>,
-    ends: Ends,
+    end: MessageEnd,
 }
 
 impl Upstream {
@@ -27,42 +25,48 @@ impl Upstream {
             path,
             api_key,
         } = config;
-        let question = format!(
+        let request = format!(
             "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {api_key}\r\n\r\n"
         );
         Self {
             address: address.clone(),
-            question: question.into_bytes(),
+            request: request.into_bytes(),
             unavailable: answer::error(ErrorCode::UpstreamUnavailable),
-            ends: Ends::new(),
+            end: MessageEnd::new(),
         }
     }
+}
 
-    pub(crate) fn open(&self) -> io::Result<TcpStream> {
+impl Backend for Upstream {
+    fn connect(&mut self) -> io::Result<TcpStream> {
         connect(&self.address)
     }
 
-    pub(crate) fn question(&self) -> &[u8] {
-        &self.question
+    fn request(&self) -> &[u8] {
+        &self.request
     }
 
-    pub(crate) fn unavailable(&self) -> &[u8] {
+    fn parse(&self, received: &[u8], answer: &mut Vec<u8>) -> Progress {
+        const OK: &[u8] = b"HTTP/1.1 200 ";
+        if !received.starts_with(&OK[..OK.len().min(received.len())]) {
+            return Progress::Invalid;
+        }
+        match self.end.of_answer(received) {
+            Some(length) if length == received.len() => {
+                answer.extend_from_slice(received);
+                Progress::Complete
+            }
+            None if received.len() <= UPSTREAM_BODY_MAX_BYTES => Progress::Partial,
+            _ => Progress::Invalid,
+        }
+    }
+
+    fn unavailable(&self) -> &[u8] {
         &self.unavailable
     }
 
-    pub(crate) fn answer(&self, came: &[u8], to_client: &mut Vec<u8>) -> Progress {
-        const OK: &[u8] = b"HTTP/1.1 200 ";
-        if !came.starts_with(&OK[..OK.len().min(came.len())]) {
-            return Progress::Broken;
-        }
-        match self.ends.answer(came) {
-            Some(length) if length == came.len() => {
-                to_client.extend_from_slice(came);
-                Progress::Whole
-            }
-            None if came.len() <= UPSTREAM_BODY_MAX_BYTES => Progress::Partial,
-            _ => Progress::Broken,
-        }
+    fn is_cheap_to_connect(&self) -> bool {
+        true
     }
 }
 
@@ -70,34 +74,30 @@ impl Upstream {
 mod tests {
     use super::*;
 
-    fn answer(came: &str) -> (Progress, String) {
+    #[test]
+    fn only_a_complete_200_is_forwarded() {
         let upstream = Upstream::new(&UpstreamConfig {
             address: "upstream:8000".to_owned(),
             path: "/data".to_owned(),
             api_key: "key".to_owned(),
         });
-        let mut told = Vec::new();
-        let progress = upstream.answer(came.as_bytes(), &mut told);
-        (progress, String::from_utf8(told).unwrap())
-    }
-
-    #[test]
-    fn a_whole_200_goes_back_as_it_came() {
-        let came = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-        assert_eq!(answer(came), (Progress::Whole, came.to_owned()));
-        for length in 0..came.len() {
-            assert_eq!(answer(&came[..length]), (Progress::Partial, String::new()));
+        let parse = |received: &str| {
+            let mut answer = Vec::new();
+            let progress = upstream.parse(received.as_bytes(), &mut answer);
+            assert!(answer.is_empty() || answer == received.as_bytes());
+            progress
+        };
+        let complete = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(parse(complete), Progress::Complete);
+        for length in 0..complete.len() {
+            assert_eq!(parse(&complete[..length]), Progress::Partial, "{length}");
         }
-    }
-
-    #[test]
-    fn what_is_no_200_or_longer_than_it_says_breaks_the_connection() {
-        for came in [
+        for invalid in [
             "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}}",
             "SSH",
         ] {
-            assert_eq!(answer(came), (Progress::Broken, String::new()), "{came}");
+            assert_eq!(parse(invalid), Progress::Invalid, "{invalid}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The executable, the real upstream, a private Postgres; asked over bare sockets.
+//! Runs the executable with the real upstream and a private Postgres, over bare sockets.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! The process: its environment, its signals, what it says.
+//! The environment and the signals of the process.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use schema::env::{self, Service};
 use testbed::child::refusal;
 
-use crate::suite::{self, Limit};
+use crate::suite::{self, Ceiling};
 
 fn command() -> Command {
     let mut command = suite::command();
@@ -22,10 +22,10 @@ fn assert_refused(command: &mut Command, name: &str) {
 }
 
 #[test]
-fn every_variable_of_the_target_but_the_secret_and_the_clients_is_asked_for() {
-    let not_read = [env::JWT_SECRET, env::CLIENTS];
+fn missing_empty_or_invalid_variables_are_refused_with_one_line() {
+    let ignored = [env::JWT_SECRET, env::CLIENTS];
     let read = env::ALL.iter().filter(|variable| {
-        variable.read_by.contains(&Service::Target) && !not_read.contains(variable)
+        variable.read_by.contains(&Service::Target) && !ignored.contains(variable)
     });
     for variable in read {
         if variable.default.is_none() {
@@ -45,13 +45,12 @@ fn every_variable_of_the_target_but_the_secret_and_the_clients_is_asked_for() {
 }
 
 #[test]
-fn a_stop_signal_ends_it_with_0() {
+fn stop_signal_ends_the_process_with_exit_code_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut limit = Limit::start();
-        let waiting = limit.connect();
-        limit.service.signal(signal).unwrap();
-        let status = limit.service.wait_within(Duration::from_secs(5)).unwrap();
+        let mut ceiling = Ceiling::start();
+        let _client = ceiling.connect();
+        ceiling.service.signal(signal).unwrap();
+        let status = ceiling.service.wait_within(Duration::from_secs(5)).unwrap();
         assert_eq!(status.code(), Some(0), "{signal:?}");
-        drop(waiting);
     }
 }

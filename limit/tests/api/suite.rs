@@ -1,4 +1,4 @@
-//! What the tests start, and how they ask it.
+//! The processes of the tests, and their requests.
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
@@ -15,24 +15,23 @@ use testbed::raw::{Answer, Connection};
 static POSTGRES: LazyLock<Mutex<TemporaryPostgres>> =
     LazyLock::new(|| Mutex::new(TemporaryPostgres::start().unwrap()));
 
-/// The limit as a process, and its upstream.
-pub(crate) struct Limit {
+/// The ceiling as a process, and its upstream.
+pub(crate) struct Ceiling {
     pub(crate) service: Service,
-    /// None if the test set `UPSTREAM_URL`.
+    /// None if the test has set `UPSTREAM_URL`.
     pub(crate) upstream: Option<Background>,
 }
 
-impl Limit {
-    /// With an upstream and the shared Postgres.
+impl Ceiling {
+    /// Starts it with an upstream and the shared Postgres.
     pub(crate) fn start() -> Self {
-        let port = POSTGRES.lock().unwrap().port();
-        Self::with(port, &[])
+        Self::start_with(POSTGRES.lock().unwrap().port(), &[])
     }
 
-    /// With a Postgres on this port, and these variables set otherwise.
-    pub(crate) fn with(postgres_port: u16, variables: &[(&str, &str)]) -> Self {
-        let set = |name| variables.iter().any(|(known, _)| *known == name);
-        let upstream = (!set("UPSTREAM_URL")).then(|| start_upstream(0));
+    /// Starts it with the Postgres on this port, and with these variables.
+    pub(crate) fn start_with(postgres_port: u16, variables: &[(&str, &str)]) -> Self {
+        let is_set = |name| variables.iter().any(|(known, _)| *known == name);
+        let upstream = (!is_set("UPSTREAM_URL")).then(|| start_upstream(0));
         let mut command = command();
         if let Some(upstream) = &upstream {
             command.env("UPSTREAM_URL", format!("http://{}", upstream.address()));
@@ -51,7 +50,7 @@ impl Limit {
         Connection::open(self.service.address()).unwrap()
     }
 
-    /// Asks on a connection of its own.
+    /// Sends `GET path` on a new connection.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.connect().ask(get(path)).unwrap()
     }
@@ -61,7 +60,7 @@ pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_limit"))
 }
 
-/// An upstream that shows faults when asked.
+/// Starts an upstream with faults.
 pub(crate) fn start_upstream(port: u16) -> Background {
     let config = upstream::Config::read(|name| match name {
         "UPSTREAM_FAULTS" => Some("1".into()),
@@ -70,17 +69,15 @@ pub(crate) fn start_upstream(port: u16) -> Background {
     .unwrap();
     let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), port).unwrap();
     let make_service = move |_| Ok(upstream::service(&config));
-    Server::new(NonZeroUsize::MIN)
-        .spawn(listener, make_service)
-        .unwrap()
+    let server = Server::new(NonZeroUsize::MIN);
+    server.spawn(listener, make_service).unwrap()
 }
 
 pub(crate) fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: limit\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: ceiling\r\n\r\n")
 }
 
-/// What k6 posts, but for its token, which nobody reads here.
 pub(crate) fn post_movie(body: &str) -> String {
     let length = body.len();
-    format!("POST /movies HTTP/1.1\r\nHost: limit\r\nContent-Length: {length}\r\n\r\n{body}")
+    format!("POST /movies HTTP/1.1\r\nHost: ceiling\r\nContent-Length: {length}\r\n\r\n{body}")
 }
