@@ -1,6 +1,5 @@
-//! The client of the load: kept connections, and new ones wherever none is free. It follows the
-//! rules of keeping them (RFC 9112, 9.3): what a server closes before a byte of its answer is asked
-//! again on a new connection, once.
+//! The client of the load: it reuses connections and opens new ones where none is idle (RFC 9112,
+//! 9.3). A request on a reused connection that is closed before its response is sent once more.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -9,122 +8,120 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use testbed::http1::{self, Response};
+use testbed::http1;
 
-/// Most connections that are kept while nothing is asked on them.
-const KEPT_MAX: usize = 256;
+/// Most idle connections that are kept.
+const IDLE_MAX: usize = 256;
 
-/// Longest answer.
-const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+/// Longest response.
+const RESPONSE_MAX_BYTES: usize = 1024 * 1024;
 
-/// Connections on which nothing is asked now; the one that was used last is used first, so that few
-/// are in use. One that is open is used wherever new ones go meanwhile, as behind a balancer.
+/// A client with idle connections. The most recently used is taken first, so that few are in use. A
+/// kept connection is used even if new ones go to another address, as behind a load balancer.
 #[derive(Debug, Default)]
-pub(super) struct Client {
-    kept: Mutex<Kept>,
+pub(crate) struct Client {
+    idle: Mutex<Idle>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Idle {
     streams: Vec<TcpStream>,
-    /// How many times all were forgotten: what was in use then is not kept afterwards.
-    forgotten: u64,
+    /// Number of calls of `close_all`: connections that were in use then are not kept.
+    generation: u64,
 }
 
-/// What came of a request.
+/// The reply to a request.
 #[derive(Debug, PartialEq)]
-pub(super) enum Came {
-    /// A whole answer.
-    Answer(Answer),
-    /// No connection was made: nothing was asked.
+pub(crate) enum Reply {
+    Response(Response),
+    /// No connection could be opened.
     Refused,
-    /// The connection ended before the answer did.
+    /// The connection ended before the response did.
     Broken,
-    /// Something else than one answer, and what.
-    Nonsense(&'static str),
+    /// The bytes are not exactly one response, for this reason.
+    Invalid(&'static str),
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) is_json: bool,
-    pub(super) has_retry_after: bool,
-    /// The header that was looked for.
-    pub(super) header: Option<String>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) is_json: bool,
+    pub(crate) has_retry_after: bool,
+    /// The value of the requested header.
+    pub(crate) header: Option<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
-    /// Sends a request and gives what comes, and whether it was sent again. With `churn`, on a
-    /// connection of its own. Looks for a header of this name.
+    /// Sends a request and returns the reply and whether the request was sent twice. With `churn`, it
+    /// uses a new connection. `header` is the name of a header to return.
     ///
-    /// A request to create is sent again like the others: nothing is kept of what was created, so
-    /// that it does no harm.
-    pub(super) async fn ask(
+    /// `POST /movies` is repeated like the others: the contender stores nothing.
+    pub(crate) async fn send(
         &self,
         address: SocketAddr,
         request: &[u8],
         header: Option<&str>,
         churn: bool,
-    ) -> (Came, bool) {
-        let mut again = false;
-        let forgotten = self.kept().forgotten;
+    ) -> (Reply, bool) {
+        let mut retried = false;
+        let generation = self.idle().generation;
         if !churn && let Some(mut stream) = self.take() {
-            match is_quiet(&stream) {
+            match is_idle(&stream) {
                 Ok(true) => match exchange(&mut stream, request, header).await {
-                    Ok(exchanged) => return (self.done(stream, exchanged, forgotten), false),
-                    Err(Lost::InAnswer) => return (Came::Broken, false),
-                    Err(Lost::BeforeAnswer) => again = true,
+                    Ok(exchanged) => return (self.keep(stream, exchanged, generation), false),
+                    Err(Ended::InResponse) => return (Reply::Broken, false),
+                    Err(Ended::BeforeResponse) => retried = true,
                 },
-                Ok(false) => return (Came::Nonsense("more than was asked for"), false),
-                // Closed while nothing was asked.
+                Ok(false) => return (Reply::Invalid("data on an idle connection"), false),
+                // Closed while it was idle.
                 Err(_) => {}
             }
         }
         let Ok(mut stream) = TcpStream::connect(address).await else {
-            return (Came::Refused, again);
+            return (Reply::Refused, retried);
         };
         let _ = stream.set_nodelay(true);
         match exchange(&mut stream, request, header).await {
-            Ok((answer, _)) if churn => (answer, again),
-            Ok(exchanged) => (self.done(stream, exchanged, forgotten), again),
-            Err(_) => (Came::Broken, again),
+            Ok((reply, _)) if churn => (reply, retried),
+            Ok(exchanged) => (self.keep(stream, exchanged, generation), retried),
+            Err(_) => (Reply::Broken, retried),
         }
     }
 
-    /// Forgets all connections, those too on which something is asked now.
-    pub(super) fn forget(&self) {
-        let mut kept = self.kept();
-        kept.streams.clear();
-        kept.forgotten += 1;
+    /// Closes all connections: idle ones now, others after their response.
+    pub(crate) fn close_all(&self) {
+        let mut idle = self.idle();
+        idle.streams.clear();
+        idle.generation += 1;
     }
 
-    fn done(&self, stream: TcpStream, (came, stays): (Came, bool), forgotten: u64) -> Came {
-        let mut kept = self.kept();
-        if stays && kept.forgotten == forgotten && kept.streams.len() < KEPT_MAX {
-            kept.streams.push(stream);
+    fn keep(&self, stream: TcpStream, (reply, reusable): (Reply, bool), generation: u64) -> Reply {
+        let mut idle = self.idle();
+        if reusable && idle.generation == generation && idle.streams.len() < IDLE_MAX {
+            idle.streams.push(stream);
         }
-        came
+        reply
     }
 
     fn take(&self) -> Option<TcpStream> {
-        self.kept().streams.pop()
+        self.idle().streams.pop()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// When a connection ended.
-enum Lost {
-    BeforeAnswer,
-    InAnswer,
+/// When a connection ended, relative to the response.
+enum Ended {
+    BeforeResponse,
+    InResponse,
 }
 
-/// Whether nothing has come on a connection on which nothing is asked.
-fn is_quiet(stream: &TcpStream) -> io::Result<bool> {
+/// Returns true if a connection is open and has no data; an error if it is closed.
+fn is_idle(stream: &TcpStream) -> io::Result<bool> {
     match stream.try_read(&mut [0]) {
         Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
         Ok(_) => Ok(false),
@@ -133,47 +130,50 @@ fn is_quiet(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// One request and what comes, and whether the connection can be kept.
+/// Sends a request and reads the reply; also returns whether the connection can be reused.
 async fn exchange(
     stream: &mut TcpStream,
     request: &[u8],
     header: Option<&str>,
-) -> Result<(Came, bool), Lost> {
-    // An answer may come before all is sent, and the connection end: it is read all the same.
+) -> Result<(Reply, bool), Ended> {
+    // The server may respond and close before it has read all: the response is read all the same.
     let _ = stream.write_all(request).await;
     let mut buffer = Vec::with_capacity(2048);
     loop {
         let ended = match stream.read_buf(&mut buffer).await {
             Ok(read) => read == 0,
-            Err(_) if buffer.is_empty() => return Err(Lost::BeforeAnswer),
-            Err(_) => return Err(Lost::InAnswer),
+            Err(_) if buffer.is_empty() => return Err(Ended::BeforeResponse),
+            Err(_) => return Err(Ended::InResponse),
         };
         if ended && buffer.is_empty() {
-            return Err(Lost::BeforeAnswer);
+            return Err(Ended::BeforeResponse);
         }
         match http1::response(&mut buffer, ended, None) {
-            Ok(Some(answer)) if answer.end < buffer.len() => {
-                return Ok((Came::Nonsense("more than one answer"), false));
+            Ok(Some(parsed)) if parsed.end < buffer.len() => {
+                return Ok((Reply::Invalid("more than one response"), false));
             }
-            Ok(Some(answer)) => {
-                let stays = !answer.closes && !ended;
-                return Ok((Came::Answer(whole(&buffer, &answer, header)), stays));
+            Ok(Some(parsed)) => {
+                let reusable = !parsed.closes && !ended;
+                return Ok((
+                    Reply::Response(to_response(&buffer, &parsed, header)),
+                    reusable,
+                ));
             }
-            Ok(None) if ended => return Err(Lost::InAnswer),
-            Ok(None) if buffer.len() > ANSWER_MAX_BYTES => {
-                return Ok((Came::Nonsense("an answer without end"), false));
+            Ok(None) if ended => return Err(Ended::InResponse),
+            Ok(None) if buffer.len() > RESPONSE_MAX_BYTES => {
+                return Ok((Reply::Invalid("a response without end"), false));
             }
             Ok(None) => {}
-            Err(_) => return Ok((Came::Nonsense("no HTTP"), false)),
+            Err(_) => return Ok((Reply::Invalid("not HTTP/1"), false)),
         }
     }
 }
 
-fn whole(buffer: &[u8], answer: &Response, header: Option<&str>) -> Answer {
+fn to_response(buffer: &[u8], parsed: &http1::Response, header: Option<&str>) -> Response {
     let mut has_retry_after = false;
     let mut values = Vec::new();
-    // The head was parsed before.
-    let _ = http1::head(&buffer[answer.start..], |name, value| {
+    // Cannot fail: the head was parsed before.
+    let _ = http1::head(&buffer[parsed.start..], |name, value| {
         has_retry_after |= name.eq_ignore_ascii_case("retry-after");
         if header.is_some_and(|header| header.eq_ignore_ascii_case(name)) {
             values.push(String::from_utf8(value.to_vec()));
@@ -183,11 +183,11 @@ fn whole(buffer: &[u8], answer: &Response, header: Option<&str>) -> Answer {
         1 => values.remove(0).ok(),
         _ => None,
     };
-    Answer {
-        status: answer.status,
-        is_json: answer.is_json,
+    Response {
+        status: parsed.status,
+        is_json: parsed.is_json,
         has_retry_after,
         header,
-        body: buffer[answer.body.clone()].to_vec(),
+        body: buffer[parsed.body.clone()].to_vec(),
     }
 }

@@ -1,17 +1,16 @@
-//! The faults: what each is, what it needs of the contender's surroundings, and what the contract
-//! allows a contender while it lasts.
+//! The faults: how each is injected, and which failures the contract allows while it lasts.
 
 use std::time::Duration;
 
+use load::scenario::Scenario;
 use schema::ErrorCode;
 use schema::fault::Fault as UpstreamFault;
 
-use super::crowd::Crowd;
-use super::proxy::Mode;
-use super::route::Route;
-use load::scenario::Scenario;
+use crate::misbehaving::Behaviour;
+use crate::operation::Operation;
+use crate::proxy::Mode;
 
-/// Delay of a slow port, in each direction.
+/// Delay added by a slow port, in each direction.
 const SLOW: Duration = Duration::from_millis(50);
 
 const DATABASE: &[ErrorCode] = &[ErrorCode::DatabaseUnavailable];
@@ -19,24 +18,24 @@ const UPSTREAM: &[ErrorCode] = &[ErrorCode::UpstreamUnavailable];
 const UPSTREAM_LATE: &[ErrorCode] = &[ErrorCode::UpstreamTimeout];
 const UPSTREAM_ANY: &[ErrorCode] = &[ErrorCode::UpstreamUnavailable, ErrorCode::UpstreamTimeout];
 
-/// One way to make a contender's life hard.
+/// A fault that can be injected.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Its name, which never changes: `postgres/stopped`.
+    /// Stable name, such as `postgres/stopped`.
     pub slug: String,
-    /// What is done, as a sentence.
-    pub what: &'static str,
-    pub(super) kind: Kind,
-    pub(super) allows: Allows,
+    /// One sentence.
+    pub description: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) allows: Allowed,
 }
 
-/// What is done.
+/// How a fault is injected.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
-    Nothing,
+pub(crate) enum Kind {
+    None,
     PostgresStopped,
     PostgresRestarted,
-    PostgresCut,
+    PostgresTerminated,
     PostgresLocked,
     PostgresPort(Mode),
     UpstreamStopped,
@@ -44,54 +43,47 @@ pub(super) enum Kind {
     UpstreamPort(Mode),
     Upstream(UpstreamFault),
     Churn,
-    Clients(Crowd),
+    Clients(Behaviour),
     Descriptors,
     Terminated,
-    Rolling,
+    RollingRestart,
     Killed,
-    Stopped,
-    Clock,
+    Suspended,
 }
 
-/// What of a contender's surroundings a fault needs.
+/// A part of the contender's environment that the harness must control for a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Need {
-    /// Its process.
+pub(crate) enum Requirement {
     Process,
-    /// Its upstream.
     Upstream,
-    /// A connection to its database.
     Database,
-    /// The server of its database.
     DatabaseServer,
 }
 
-impl Need {
-    /// Why a fault cannot be brought about without it.
-    pub(super) fn missing(self) -> &'static str {
+impl Requirement {
+    /// Reason why a fault cannot be injected without it.
+    pub(crate) fn missing(self) -> &'static str {
         match self {
-            Self::Process => "the contender's process is not the harness's: name a contender",
-            Self::Upstream => "the contender's upstream is not the harness's: --upstream-port",
-            Self::Database => "the contender's database is not known: --database-url",
-            Self::DatabaseServer => {
-                "the contender's database server is not the harness's: name a contender"
-            }
+            Self::Process => "the harness did not start the contender: name a contender",
+            Self::Upstream => "the contender's upstream is not the harness's: use --upstream-port",
+            Self::Database => "the contender's database is not known: use --database-url",
+            Self::DatabaseServer => "the harness did not start Postgres: name a contender",
         }
     }
 }
 
-/// What the contract allows while a fault lasts, beside right answers.
+/// Failures that the contract allows while a fault lasts, besides correct responses.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Allows {
+pub(crate) struct Allowed {
     users_me: &'static [ErrorCode],
     catalog: &'static [ErrorCode],
-    /// That nobody listens.
-    pub(super) refused: bool,
-    /// That connections end without an answer.
-    pub(super) broken: bool,
+    /// Connections may be refused.
+    pub(crate) refused: bool,
+    /// Connections may end without a response.
+    pub(crate) broken: bool,
 }
 
-impl Allows {
+impl Allowed {
     const NOTHING: Self = Self {
         users_me: &[],
         catalog: &[],
@@ -99,58 +91,61 @@ impl Allows {
         broken: false,
     };
 
-    /// Whether a request may be answered so.
-    pub(super) fn error(self, route: Route, code: ErrorCode) -> bool {
-        match route {
-            Route::Scenario(Scenario::UsersMe) => self.users_me.contains(&code),
-            Route::Scenario(Scenario::Catalog) => self.catalog.contains(&code),
-            Route::Scenario(Scenario::Info | Scenario::Movies) | Route::Data | Route::WrongKey => {
-                false
-            }
+    /// Returns true if an operation may fail with this error of the contract.
+    pub(crate) fn error(self, operation: Operation, code: ErrorCode) -> bool {
+        match operation {
+            Operation::Scenario(Scenario::UsersMe) => self.users_me.contains(&code),
+            Operation::Scenario(Scenario::Catalog) => self.catalog.contains(&code),
+            _ => false,
         }
     }
 }
 
 impl Fault {
-    fn new(slug: &str, kind: Kind, allows: Allows, what: &'static str) -> Self {
+    fn new(
+        slug: impl Into<String>,
+        kind: Kind,
+        allows: Allowed,
+        description: &'static str,
+    ) -> Self {
         Self {
-            slug: slug.to_owned(),
-            what,
+            slug: slug.into(),
+            description,
             kind,
             allows,
         }
     }
 
-    /// What it needs.
-    pub(super) fn needs(&self) -> Option<Need> {
+    /// Returns the part of the environment that the fault needs.
+    pub(crate) fn requirement(&self) -> Option<Requirement> {
         match self.kind {
-            Kind::Nothing | Kind::Churn | Kind::Clients(_) => None,
-            Kind::PostgresCut | Kind::PostgresLocked => Some(Need::Database),
+            Kind::None | Kind::Churn | Kind::Clients(_) => None,
+            Kind::PostgresTerminated | Kind::PostgresLocked => Some(Requirement::Database),
             Kind::PostgresStopped | Kind::PostgresRestarted | Kind::PostgresPort(_) => {
-                Some(Need::DatabaseServer)
+                Some(Requirement::DatabaseServer)
             }
             Kind::UpstreamStopped
             | Kind::UpstreamRestarted
             | Kind::UpstreamPort(_)
-            | Kind::Upstream(_) => Some(Need::Upstream),
+            | Kind::Upstream(_) => Some(Requirement::Upstream),
             Kind::Descriptors
             | Kind::Terminated
-            | Kind::Rolling
+            | Kind::RollingRestart
             | Kind::Killed
-            | Kind::Stopped
-            | Kind::Clock => Some(Need::Process),
+            | Kind::Suspended => Some(Requirement::Process),
         }
     }
 }
 
-/// All of them, in the order in which they are brought about.
+/// Returns all faults, in the order in which they are injected.
 pub fn all() -> Vec<Fault> {
-    let mut all = vec![Fault::new(
+    let none = Fault::new(
         "none",
-        Kind::Nothing,
-        Allows::NOTHING,
-        "Nothing: what the faults are compared with.",
-    )];
+        Kind::None,
+        Allowed::NOTHING,
+        "No fault: the baseline.",
+    );
+    let mut all = vec![none];
     all.extend(postgres());
     all.extend(upstream());
     all.extend(clients());
@@ -158,248 +153,251 @@ pub fn all() -> Vec<Fault> {
     all
 }
 
-fn postgres() -> [Fault; 9] {
-    let allows = Allows {
-        users_me: DATABASE,
-        ..Allows::NOTHING
+/// Returns the fault with this name.
+pub(crate) fn named(slug: &str) -> Option<Fault> {
+    all().into_iter().find(|fault| fault.slug == slug)
+}
+
+fn postgres() -> impl Iterator<Item = Fault> {
+    use Kind::{
+        PostgresLocked, PostgresPort, PostgresRestarted, PostgresStopped, PostgresTerminated,
     };
-    let port = Kind::PostgresPort;
+    let allows = Allowed {
+        users_me: DATABASE,
+        ..Allowed::NOTHING
+    };
     [
         (
-            "stopped",
-            Kind::PostgresStopped,
-            "Postgres is stopped, and started again.",
+            "postgres/stopped",
+            PostgresStopped,
+            "Postgres is stopped and started again.",
         ),
         (
-            "restarted",
-            Kind::PostgresRestarted,
+            "postgres/restarted",
+            PostgresRestarted,
             "Postgres is restarted.",
         ),
         (
-            "terminated",
-            Kind::PostgresCut,
-            "The contender's connections are ended by pg_terminate_backend, twice in a second.",
+            "postgres/terminated",
+            PostgresTerminated,
+            "pg_terminate_backend ends the contender's connections twice a second.",
         ),
         (
-            "locked",
-            Kind::PostgresLocked,
-            "The table of users is locked.",
+            "postgres/locked",
+            PostgresLocked,
+            "The users table is locked.",
         ),
         (
-            "black-hole",
-            port(Mode::BlackHole),
-            "The port of Postgres answers nothing, nor who connects.",
+            "postgres/black-hole",
+            PostgresPort(Mode::BlackHole),
+            "The Postgres port drops all packets, also of new connections.",
         ),
         (
-            "stalled",
-            port(Mode::Stall),
-            "The port of Postgres takes connections, and nothing passes.",
+            "postgres/stalled",
+            PostgresPort(Mode::Stall),
+            "The Postgres port accepts connections and forwards nothing.",
         ),
         (
-            "slow",
-            port(Mode::Delay(SLOW)),
-            "What passes the port of Postgres takes 50 ms more, each way.",
+            "postgres/slow",
+            PostgresPort(Mode::Delay(SLOW)),
+            "The Postgres port adds 50 ms in each direction.",
         ),
         (
-            "reset",
-            port(Mode::Reset),
-            "The port of Postgres resets every connection.",
+            "postgres/reset",
+            PostgresPort(Mode::Reset),
+            "The Postgres port resets every connection.",
         ),
         (
-            "half-closed",
-            port(Mode::HalfClose),
-            "The port of Postgres closes its side of every connection.",
+            "postgres/half-closed",
+            PostgresPort(Mode::HalfClose),
+            "The Postgres port closes its side of every connection.",
         ),
     ]
-    .map(|(name, kind, what)| Fault::new(&format!("postgres/{name}"), kind, allows, what))
+    .into_iter()
+    .map(move |(slug, kind, description)| Fault::new(slug, kind, allows, description))
 }
 
-fn upstream() -> Vec<Fault> {
-    let allows = |catalog| Allows {
+fn upstream() -> impl Iterator<Item = Fault> {
+    use Kind::{UpstreamPort, UpstreamRestarted, UpstreamStopped};
+    let allows = |catalog| Allowed {
         catalog,
-        ..Allows::NOTHING
+        ..Allowed::NOTHING
     };
-    let port = Kind::UpstreamPort;
-    let mut faults = [
+    let of_port = [
         (
-            "stopped",
-            Kind::UpstreamStopped,
-            "The upstream is stopped, and started again.",
+            "upstream/stopped",
+            UpstreamStopped,
+            "The upstream is stopped and started again.",
         ),
         (
-            "restarted",
-            Kind::UpstreamRestarted,
+            "upstream/restarted",
+            UpstreamRestarted,
             "The upstream is restarted.",
         ),
         (
-            "black-hole",
-            port(Mode::BlackHole),
-            "The port of the upstream answers nothing, nor who connects.",
+            "upstream/black-hole",
+            UpstreamPort(Mode::BlackHole),
+            "The upstream port drops all packets, also of new connections.",
         ),
         (
-            "slow",
-            port(Mode::Delay(SLOW)),
-            "What passes the port of the upstream takes 50 ms more, each way.",
+            "upstream/slow",
+            UpstreamPort(Mode::Delay(SLOW)),
+            "The upstream port adds 50 ms in each direction.",
         ),
         (
-            "half-closed",
-            port(Mode::HalfClose),
-            "The port of the upstream closes its side of every connection.",
+            "upstream/half-closed",
+            UpstreamPort(Mode::HalfClose),
+            "The upstream port closes its side of every connection.",
         ),
-    ]
-    .map(|(name, kind, what)| {
-        Fault::new(
-            &format!("upstream/{name}"),
-            kind,
-            allows(UPSTREAM_ANY),
-            what,
-        )
-    })
-    .to_vec();
-    faults.extend(UpstreamFault::NAMES.map(|name| {
-        // A status and a delay that a service meets.
+    ];
+    let of_port = of_port.into_iter().map(move |(slug, kind, description)| {
+        Fault::new(slug, kind, allows(UPSTREAM_ANY), description)
+    });
+    let of_contract = UpstreamFault::NAMES.into_iter().map(move |name| {
+        // An example for each placeholder.
         let name = name.replace("<code>", "500").replace("<ms>", "100");
-        let fault = UpstreamFault::parse(&name).expect("what is shown is a fault of the contract");
-        // Those that keep a connection are ended by its reset.
+        let fault = UpstreamFault::parse(&name).expect("the contract's own name is valid");
         let catalog = match fault {
+            // They end with a reset of the connections that they keep open.
             UpstreamFault::Hang | UpstreamFault::Trickle => UPSTREAM_ANY,
             UpstreamFault::Delay(_) => UPSTREAM_LATE,
             _ => UPSTREAM,
         };
         Fault::new(
-            &format!("upstream/{name}"),
+            format!("upstream/{name}"),
             Kind::Upstream(fault),
             allows(catalog),
             "The upstream shows this fault of the contract.",
         )
-    }));
-    faults
+    });
+    of_port.chain(of_contract)
 }
 
-fn clients() -> [Fault; 6] {
-    let nothing = Allows::NOTHING;
-    let overload = Allows {
+fn clients() -> impl Iterator<Item = Fault> {
+    let nothing = Allowed::NOTHING;
+    let overload = Allowed {
         users_me: DATABASE,
         catalog: UPSTREAM_LATE,
         ..nothing
     };
-    let crowd = Kind::Clients;
     [
         (
-            "idle",
-            crowd(Crowd::Idle),
+            "clients/idle",
+            Kind::Clients(Behaviour::Idle),
             nothing,
-            "10,000 connections are open on which nothing is asked, or as many as this machine lets the harness have.",
+            "10,000 idle connections are open, or as many as the limit of open files allows.",
         ),
         (
-            "slow-heads",
-            crowd(Crowd::SlowHeads),
+            "clients/slow-heads",
+            Kind::Clients(Behaviour::SlowHeads),
             nothing,
-            "1,000 clients send the head of a request a byte at a time, without an end.",
+            "1,000 clients send an endless request head, a byte at a time.",
         ),
         (
-            "slow-bodies",
-            crowd(Crowd::SlowBodies),
+            "clients/slow-bodies",
+            Kind::Clients(Behaviour::SlowBodies),
             nothing,
-            "1,000 clients send the body of a movie a byte at a time.",
+            "1,000 clients send the body of a movie, a byte at a time.",
         ),
         (
-            "never-read",
-            crowd(Crowd::NeverRead),
+            "clients/never-read",
+            Kind::Clients(Behaviour::NeverRead),
             nothing,
-            "200 clients send request after request and read no answer.",
+            "200 clients send requests without end and read no response.",
         ),
         (
-            "churn",
+            "clients/churn",
             Kind::Churn,
             nothing,
-            "Every request has a connection of its own.",
+            "Every request opens a new connection.",
         ),
         (
-            "flood",
-            crowd(Crowd::Flood),
+            "clients/flood",
+            Kind::Clients(Behaviour::Flood),
             overload,
-            "512 clients with four requests each on the way, and another four when they are answered.",
+            "512 clients pipeline four requests at a time in a closed loop.",
         ),
     ]
-    .map(|(name, kind, allows, what)| Fault::new(&format!("clients/{name}"), kind, allows, what))
+    .into_iter()
+    .map(|(slug, kind, allows, description)| Fault::new(slug, kind, allows, description))
 }
 
-fn process() -> [Fault; 6] {
-    let late = Allows {
+fn process() -> impl Iterator<Item = Fault> {
+    let late = Allowed {
         users_me: DATABASE,
         catalog: UPSTREAM_ANY,
-        ..Allows::NOTHING
+        ..Allowed::NOTHING
     };
-    let refused = Allows {
+    let refused = Allowed {
         refused: true,
-        ..Allows::NOTHING
+        ..Allowed::NOTHING
     };
-    let killed = Allows {
+    let killed = Allowed {
         broken: true,
         ..refused
     };
     [
         (
-            "descriptors",
+            "process/descriptors",
             Kind::Descriptors,
             late,
-            "The contender may open four descriptors more than it has.",
+            "The contender may open only four more file descriptors than it has.",
         ),
         (
-            "terminated",
+            "process/terminated",
             Kind::Terminated,
             refused,
-            "The contender gets SIGTERM, and is started again when it has ended.",
+            "The contender gets SIGTERM and is started again after it has exited.",
         ),
         (
-            "rolling",
-            Kind::Rolling,
-            Allows::NOTHING,
-            "A second contender takes new connections while the first gets SIGTERM and is started again; then the other way round.",
+            "process/rolling",
+            Kind::RollingRestart,
+            Allowed::NOTHING,
+            "A second instance takes new connections while the first restarts, then the reverse.",
         ),
         (
-            "killed",
+            "process/killed",
             Kind::Killed,
             killed,
-            "The contender gets SIGKILL, and is started again.",
+            "The contender gets SIGKILL and is started again.",
         ),
         (
-            "stopped",
-            Kind::Stopped,
+            "process/stopped",
+            Kind::Suspended,
             late,
             "The contender gets SIGSTOP, and SIGCONT later.",
         ),
-        (
-            "clock",
-            Kind::Clock,
-            Allows::NOTHING,
-            "A second contender takes over, whose time of day jumps an hour ahead, two back, a day ahead, and is right again.",
-        ),
     ]
-    .map(|(name, kind, allows, what)| Fault::new(&format!("process/{name}"), kind, allows, what))
+    .into_iter()
+    .map(|(slug, kind, allows, description)| Fault::new(slug, kind, allows, description))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::route::of_contender;
     use super::*;
 
     #[test]
-    fn every_fault_has_a_name_of_its_own() {
+    fn fault_names_are_unique() {
         let slugs: HashSet<_> = all().into_iter().map(|fault| fault.slug).collect();
         assert_eq!(slugs.len(), all().len());
     }
 
     #[test]
-    fn only_what_depends_on_a_fault_may_fail_by_it() {
-        let [info, movies, _, users_me] = of_contender();
+    fn only_operations_that_depend_on_a_fault_may_fail() {
+        let users_me = Operation::Scenario(Scenario::UsersMe);
+        let independent = [
+            Operation::Scenario(Scenario::Info),
+            Operation::Scenario(Scenario::Movies),
+            Operation::Data,
+            Operation::DataWrongKey,
+        ];
         for fault in all() {
             for code in ErrorCode::ALL {
-                for route in [info, movies, Route::Data, Route::WrongKey] {
-                    assert!(!fault.allows.error(route, code), "{route}: {}", fault.slug);
+                for operation in independent {
+                    let allowed = fault.allows.error(operation, code);
+                    assert!(!allowed, "{operation}: {}", fault.slug);
                 }
             }
             let of_database = fault.allows.error(users_me, ErrorCode::DatabaseUnavailable);

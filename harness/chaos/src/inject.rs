@@ -1,314 +1,298 @@
-//! How each fault is brought about, and ended.
+//! Injects each fault, holds it, and removes it.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use procfs::process::LimitValue;
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use schema::fault::Fault as UpstreamFault;
-
-use super::clock;
-use super::crowd::Present;
-use super::fault::Kind;
-use super::proxy::Mode;
-use super::stage::{Process, Stage};
 use conformance::upstream::Behaviour;
+use procfs::process::LimitValue;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use schema::fault::Fault as UpstreamFault;
 use testbed::aside::Aside;
 use testbed::contender::Running;
 use testbed::port::lasting_port;
 
-/// Time between two rounds of ending the contender's connections to the database.
-const CUT_INTERVAL: Duration = Duration::from_millis(500);
+use crate::experiment::{Experiment, Process};
+use crate::fault::Kind;
+use crate::misbehaving::MisbehavingClients;
+use crate::proxy::{Mode, Proxy};
 
-/// Time for a contender to end after SIGTERM: longer than the drain of the suite's own services.
+/// Interval at which the contender's database connections are terminated.
+const TERMINATE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Time for a contender to exit after SIGTERM: longer than the drain of the suite's services.
 const TERM_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Time that connections which break with a fault have to break.
-const BREAK: Duration = Duration::from_millis(50);
+/// Time for connections to notice a reset.
+const RESET_PAUSE: Duration = Duration::from_millis(50);
 
-/// Time for the load's own kept connections to be gone.
-pub(super) const CLOSE: Duration = Duration::from_millis(300);
+/// Time for the load's kept connections to be closed.
+const CLOSE_PAUSE: Duration = Duration::from_millis(300);
 
-/// Descriptors that a contender may open more than it has.
-const FEW: u64 = 4;
+/// File descriptors that a limited contender may still open.
+const DESCRIPTORS_LEFT: u64 = 4;
 
-/// A stopped process stays so for no longer: its clients do not wait for ever.
-const STOPPED_MAX: Duration = Duration::from_secs(8);
+/// Longest suspension: clients do not wait for ever.
+const SUSPENDED_MAX: Duration = Duration::from_secs(8);
 
-/// What came of bringing a fault about.
-pub(super) enum Injected {
-    /// It was brought about and ended; what is to be said of it.
-    Ended(Vec<String>),
-    /// It cannot be brought about, and why.
-    Cannot(&'static str),
-}
-
-/// Brings a fault about, holds it, and ends it.
-///
-/// # Errors
-/// The process was asked to end, or the harness's own side broke.
-pub(super) fn inject(stage: &mut Stage<'_>, kind: Kind) -> Result<Injected> {
-    let mut notes = Vec::new();
-    match kind {
-        Kind::Nothing => stage.hold()?,
-        Kind::PostgresStopped => postgres_stopped(stage, true)?,
-        Kind::PostgresRestarted => postgres_stopped(stage, false)?,
-        Kind::PostgresCut => {
-            let database = stage.scene.database.context("no database")?;
-            let end = Instant::now() + stage.scene.duration;
-            while Instant::now() < end {
-                database.cut()?;
-                let left = end.saturating_duration_since(Instant::now());
-                stage.pause(CUT_INTERVAL.min(left))?;
+impl Experiment<'_> {
+    /// Injects a fault, holds it, and removes it. Returns notes for the report.
+    ///
+    /// # Errors
+    /// The run was interrupted, or the harness itself failed.
+    pub(crate) fn inject(&mut self, kind: Kind) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        match kind {
+            Kind::None => self.hold()?,
+            Kind::PostgresStopped => self.stop_postgres(true)?,
+            Kind::PostgresRestarted => self.stop_postgres(false)?,
+            Kind::PostgresTerminated => self.terminate_connections()?,
+            Kind::PostgresLocked => {
+                let database = self.controls.database.context("no database")?;
+                let lock = database.lock()?;
+                self.hold()?;
+                drop(lock);
+            }
+            Kind::PostgresPort(mode) => self.hold_mode(self.controls.postgres_proxy, mode)?,
+            Kind::UpstreamStopped => self.stop_upstream(true)?,
+            Kind::UpstreamRestarted => self.stop_upstream(false)?,
+            Kind::UpstreamPort(mode) => self.hold_mode(self.controls.upstream_proxy, mode)?,
+            Kind::Upstream(fault) => self.show_upstream_fault(fault)?,
+            Kind::Churn => {
+                self.controls.load.set_churn(true);
+                self.hold()?;
+                self.controls.load.set_churn(false);
+            }
+            Kind::Clients(behaviour) => {
+                // Not on the proxies' thread: the clients cost the contender's time, not its peers'.
+                let background = Aside::start("clients")?;
+                let clients = MisbehavingClients::start(
+                    behaviour,
+                    self.controls.misbehaving_max,
+                    &background,
+                    self.controls.load.address(),
+                    &self.controls.generator,
+                );
+                self.hold()?;
+                notes.push(clients.note());
+            }
+            Kind::Descriptors => notes.push(self.limit_descriptors()?),
+            Kind::Terminated => {
+                self.process()?.signal(Signal::TERM)?;
+                notes.push(self.await_exit()?);
+                self.start_again()?;
+            }
+            Kind::RollingRestart => notes = self.restart_rolling()?,
+            Kind::Killed => {
+                self.process()?.signal(Signal::KILL)?;
+                self.restart()?;
+            }
+            Kind::Suspended => {
+                let suspended = Suspended::stop(self.process()?.running()?.root()?)?;
+                self.pause(self.controls.duration.min(SUSPENDED_MAX))?;
+                drop(suspended);
             }
         }
-        Kind::PostgresLocked => {
-            let lock = stage.scene.database.context("no database")?.lock()?;
-            stage.hold()?;
-            drop(lock);
-        }
-        Kind::PostgresPort(mode) => {
-            let proxy = stage.scene.postgres_proxy;
-            stage.set(proxy, mode)?;
-            stage.hold()?;
-            stage.set(proxy, Mode::Pass)?;
-        }
-        Kind::UpstreamStopped => upstream_stopped(stage, true)?,
-        Kind::UpstreamRestarted => upstream_stopped(stage, false)?,
-        Kind::UpstreamPort(mode) => {
-            let proxy = stage.scene.upstream_proxy;
-            stage.set(proxy, mode)?;
-            stage.hold()?;
-            stage.set(proxy, Mode::Pass)?;
-        }
-        Kind::Upstream(fault) => upstream_fault(stage, fault)?,
-        Kind::Churn => {
-            stage.scene.load.set_churn(true);
-            stage.hold()?;
-            stage.scene.load.set_churn(false);
-        }
-        Kind::Clients(crowd) => {
-            let address = stage.scene.load.address();
-            let questions = &stage.scene.questions;
-            // Not beside the proxies: what a crowd takes is the contender's time, not its peers'.
-            let aside = Aside::start("crowd")?;
-            let present = Present::gather(crowd, stage.scene.room, &aside, address, questions);
-            stage.hold()?;
-            notes.push(present.note());
-        }
-        Kind::Descriptors => notes = descriptors(stage)?,
-        Kind::Terminated => notes = terminated(stage)?,
-        Kind::Rolling => notes = rolling(stage)?,
-        Kind::Clock => return clock::jump(stage),
-        Kind::Killed => {
-            let process = stage.scene.contender.as_mut().context("no process")?;
-            process.signal(Signal::KILL)?;
-            process.running = None;
-            start_again(stage)?;
-        }
-        Kind::Stopped => {
-            let running = stage
-                .scene
-                .contender
-                .as_ref()
-                .and_then(|it| it.running.as_ref());
-            let root = running.context("no process")?.root()?;
-            let stopped = SignalStopped::stop(root)?;
-            stage.pause(stage.scene.duration.min(STOPPED_MAX))?;
-            drop(stopped);
-        }
-    }
-    Ok(Injected::Ended(notes))
-}
-
-fn postgres_stopped(stage: &mut Stage<'_>, holds: bool) -> Result<()> {
-    let database = stage.scene.database.context("no database")?;
-    let proxy = stage.scene.postgres_proxy;
-    stage.set(proxy, Mode::Refuse)?;
-    database.while_stopped(|| match holds {
-        true => stage.hold(),
-        false => Ok(()),
-    })??;
-    stage.set(proxy, Mode::Pass)
-}
-
-fn upstream_stopped(stage: &mut Stage<'_>, holds: bool) -> Result<()> {
-    let upstream = stage.scene.upstream.context("no upstream")?;
-    let proxy = stage.scene.upstream_proxy;
-    // Nothing else is served until it is back.
-    stage.behave(Behaviour::Fault(UpstreamFault::Reset));
-    stage.set(proxy, Mode::Refuse)?;
-    let held = upstream.while_refusing(|| match holds {
-        true => stage.hold(),
-        false => Ok(()),
-    });
-    stage.serve_products();
-    stage.set(proxy, Mode::Pass)?;
-    held?
-}
-
-fn upstream_fault(stage: &mut Stage<'_>, fault: UpstreamFault) -> Result<()> {
-    stage.behave(Behaviour::Fault(fault));
-    stage.hold()?;
-    stage.serve_products();
-    if let UpstreamFault::Hang | UpstreamFault::Trickle = fault {
-        // A call that hangs does so until its connection ends.
-        let proxy = stage.scene.upstream_proxy;
-        stage.set(proxy, Mode::Reset)?;
-        stage.pause(BREAK)?;
-        stage.set(proxy, Mode::Pass)?;
-    }
-    Ok(())
-}
-
-fn descriptors(stage: &mut Stage<'_>) -> Result<Vec<String>> {
-    stage.scene.load.set_churn(true);
-    stage.pause(CLOSE)?;
-    let processes = stage.census.as_mut().context("no process")?.processes();
-    let limited: Vec<_> = processes.into_iter().filter_map(Limited::few).collect();
-    stage.hold()?;
-    let count = limited.len();
-    drop(limited);
-    stage.scene.load.set_churn(false);
-    Ok(vec![format!("{count} processes were limited")])
-}
-
-fn terminated(stage: &mut Stage<'_>) -> Result<Vec<String>> {
-    let process = stage.scene.contender.as_mut().context("no process")?;
-    process.signal(Signal::TERM)?;
-    let note = wait_for_the_end(stage)?;
-    start_again(stage)?;
-    Ok(vec![note])
-}
-
-/// Twice: the second takes over and the first is started again, then the first takes over.
-fn rolling(stage: &mut Stage<'_>) -> Result<Vec<String>> {
-    let process = stage.scene.contender.as_ref().context("no process")?;
-    let (contender, surroundings) = (process.contender, process.surroundings);
-    let first = stage.scene.load.address();
-    let port = lasting_port()?;
-    let second = contender.start_on(port, false, surroundings, stage.scene.interrupt)?;
-    stage.scene.load.go_to(second.address);
-    let process = stage.scene.contender.as_mut().context("no process")?;
-    process.signal(Signal::TERM)?;
-    let mut notes = vec![wait_for_the_end(stage)?];
-    start_again(stage)?;
-    stage.scene.load.go_to(first);
-    second.signal(Signal::TERM)?;
-    notes.push(ended_within(stage, |_| Ok(second.must_run().is_err()))?);
-    drop(second);
-    Ok(notes)
-}
-
-fn wait_for_the_end(stage: &mut Stage<'_>) -> Result<String> {
-    let note = ended_within(stage, |stage| {
-        let running = stage
-            .scene
-            .contender
-            .as_ref()
-            .and_then(|it| it.running.as_ref());
-        Ok(running.is_none_or(|running| running.must_run().is_err()))
-    })?;
-    if let Some(process) = &mut stage.scene.contender {
-        process.running = None;
-    }
-    Ok(note)
-}
-
-fn ended_within(
-    stage: &mut Stage<'_>,
-    has_ended: impl FnMut(&mut Stage<'_>) -> Result<bool>,
-) -> Result<String> {
-    let begun = Instant::now();
-    Ok(match stage.wait(TERM_TIMEOUT, has_ended)? {
-        true => format!("ended {:.1} s after SIGTERM", begun.elapsed().as_secs_f64()),
-        false => format!("did not end within {TERM_TIMEOUT:?} of SIGTERM and was killed"),
-    })
-}
-
-/// Starts the contender where it was.
-fn start_again(stage: &mut Stage<'_>) -> Result<()> {
-    let port = stage.home.port();
-    let process = stage.scene.contender.as_mut().context("no process")?;
-    let (contender, surroundings) = (process.contender, process.surroundings);
-    let running = contender.start_on(port, false, surroundings, stage.scene.interrupt)?;
-    if let Some(census) = &mut stage.census {
-        census.move_to(running.root()?);
-    }
-    process.running = Some(running);
-    Ok(())
-}
-
-impl Stage<'_> {
-    /// How the contender ended, if it did and should not have.
-    pub(super) fn died(&self) -> Option<String> {
-        let running = self.scene.contender.as_ref()?.running.as_ref()?;
-        let ended = running.must_run().err()?;
-        Some(format!("{ended:#}"))
+        Ok(notes)
     }
 
-    /// Starts a contender again that has ended by itself, so that the next fault meets one.
+    /// Returns how the contender exited, if it did.
+    pub(crate) fn exited(&self) -> Option<String> {
+        let running = self.controls.process.as_ref()?.running.as_ref()?;
+        let error = running.must_run().err()?;
+        Some(format!("{error:#}"))
+    }
+
+    /// Ends the contender's process, if there is one, and starts it again on its address.
     ///
     /// # Errors
     /// It does not start.
-    pub(super) fn revive(&mut self) -> Result<()> {
-        if let Some(process) = &mut self.scene.contender {
-            process.running = None;
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.process()?.running = None;
+        self.start_again()
+    }
+
+    fn start_again(&mut self) -> Result<()> {
+        let (port, interrupt) = (self.home.port(), self.controls.interrupt);
+        let process = self.process()?;
+        let (contender, surroundings) = (process.contender, process.surroundings);
+        let running = contender.start_on(port, false, surroundings, interrupt)?;
+        let root = running.root()?;
+        process.running = Some(running);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.follow(root);
         }
-        start_again(self)
+        Ok(())
+    }
+
+    fn hold_mode(&mut self, proxy: Option<&Proxy>, mode: Mode) -> Result<()> {
+        self.set_mode(proxy, mode)?;
+        self.hold()?;
+        self.set_mode(proxy, Mode::Pass)
+    }
+
+    fn stop_postgres(&mut self, hold: bool) -> Result<()> {
+        let database = self.controls.database.context("no database")?;
+        let proxy = self.controls.postgres_proxy;
+        self.set_mode(proxy, Mode::Refuse)?;
+        database.while_stopped(|| match hold {
+            true => self.hold(),
+            false => Ok(()),
+        })??;
+        self.set_mode(proxy, Mode::Pass)
+    }
+
+    fn terminate_connections(&mut self) -> Result<()> {
+        let database = self.controls.database.context("no database")?;
+        let end = Instant::now() + self.controls.duration;
+        while Instant::now() < end {
+            database.cut()?;
+            let left = end.saturating_duration_since(Instant::now());
+            self.pause(TERMINATE_INTERVAL.min(left))?;
+        }
+        Ok(())
+    }
+
+    fn stop_upstream(&mut self, hold: bool) -> Result<()> {
+        let upstream = self.controls.upstream.context("no upstream")?;
+        let proxy = self.controls.upstream_proxy;
+        // No product is served until it is back.
+        self.set_upstream(Behaviour::Fault(UpstreamFault::Reset));
+        self.set_mode(proxy, Mode::Refuse)?;
+        let held = upstream.while_refusing(|| match hold {
+            true => self.hold(),
+            false => Ok(()),
+        });
+        self.serve_products();
+        self.set_mode(proxy, Mode::Pass)?;
+        held?
+    }
+
+    fn show_upstream_fault(&mut self, fault: UpstreamFault) -> Result<()> {
+        self.set_upstream(Behaviour::Fault(fault));
+        self.hold()?;
+        self.serve_products();
+        if let UpstreamFault::Hang | UpstreamFault::Trickle = fault {
+            // A hanging call ends with its connection.
+            let proxy = self.controls.upstream_proxy;
+            self.set_mode(proxy, Mode::Reset)?;
+            self.pause(RESET_PAUSE)?;
+            self.set_mode(proxy, Mode::Pass)?;
+        }
+        Ok(())
+    }
+
+    fn limit_descriptors(&mut self) -> Result<String> {
+        self.controls.load.set_churn(true);
+        self.pause(CLOSE_PAUSE)?;
+        let processes = self.monitor.as_mut().context("no process")?.processes();
+        let limited: Vec<_> = processes
+            .into_iter()
+            .filter_map(DescriptorLimit::lower)
+            .collect();
+        self.hold()?;
+        let note = format!("{} processes were limited", limited.len());
+        drop(limited);
+        self.controls.load.set_churn(false);
+        Ok(note)
+    }
+
+    /// Moves the load to a second instance, restarts the first, and moves the load back.
+    fn restart_rolling(&mut self) -> Result<Vec<String>> {
+        let interrupt = self.controls.interrupt;
+        let first = self.controls.load.address();
+        let process = self.process()?;
+        let (contender, surroundings) = (process.contender, process.surroundings);
+        let second = contender.start_on(lasting_port()?, false, surroundings, interrupt)?;
+        self.controls.load.set_address(second.address);
+        self.process()?.signal(Signal::TERM)?;
+        let mut notes = vec![self.await_exit()?];
+        self.start_again()?;
+        self.controls.load.set_address(first);
+        second.signal(Signal::TERM)?;
+        notes.push(self.await_exit_of(|_| Ok(second.must_run().is_err()))?);
+        drop(second);
+        Ok(notes)
+    }
+
+    fn await_exit(&mut self) -> Result<String> {
+        let note = self.await_exit_of(|experiment| {
+            let running = experiment.process()?.running.as_ref();
+            Ok(running.is_none_or(|running| running.must_run().is_err()))
+        })?;
+        self.process()?.running = None;
+        Ok(note)
+    }
+
+    fn await_exit_of(&mut self, exited: impl FnMut(&mut Self) -> Result<bool>) -> Result<String> {
+        let begun = Instant::now();
+        Ok(match self.wait(TERM_TIMEOUT, exited)? {
+            true => format!(
+                "exited {:.1} s after SIGTERM",
+                begun.elapsed().as_secs_f64()
+            ),
+            false => format!("did not exit within {TERM_TIMEOUT:?} of SIGTERM and was killed"),
+        })
+    }
+}
+
+impl<'a> Experiment<'a> {
+    fn process(&mut self) -> Result<&mut Process<'a>> {
+        self.controls.process.as_mut().context("no process")
     }
 }
 
 impl Process<'_> {
+    fn running(&self) -> Result<&Running> {
+        self.running.as_ref().context("no process")
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
-        let running: Option<&Running> = self.running.as_ref();
-        running.context("no process")?.signal(signal)
+        self.running()?.signal(signal)
     }
 }
 
-/// A process group that is stopped; dropping this lets it go on.
-struct SignalStopped(Pid);
+/// A suspended process group; dropping this resumes it.
+struct Suspended(Pid);
 
-impl SignalStopped {
+impl Suspended {
     fn stop(root: Pid) -> Result<Self> {
-        rustix::process::kill_process_group(root, Signal::STOP)
-            .context("stopping the contender")?;
+        kill_process_group(root, Signal::STOP).context("suspending the contender")?;
         Ok(Self(root))
     }
 }
 
-impl Drop for SignalStopped {
+impl Drop for Suspended {
     fn drop(&mut self) {
-        // Gone already if it fails.
-        let _ = rustix::process::kill_process_group(self.0, Signal::CONT);
+        // Fails only if it has exited.
+        let _ = kill_process_group(self.0, Signal::CONT);
     }
 }
 
-/// A process with few descriptors left; dropping this gives it back what it had.
-struct Limited {
+/// A lowered limit of open files; dropping this restores the old one.
+struct DescriptorLimit {
     process: Pid,
     before: Rlimit,
 }
 
-impl Limited {
-    fn few(process: Pid) -> Option<Self> {
-        Self::limit(process)
+impl DescriptorLimit {
+    fn lower(process: Pid) -> Option<Self> {
+        Self::try_lower(process)
             .inspect_err(|error| eprintln!("chaos: {error:#}"))
             .ok()
     }
 
-    fn limit(pid: Pid) -> Result<Self> {
+    fn try_lower(pid: Pid) -> Result<Self> {
         let process = procfs::process::Process::new(pid.as_raw_nonzero().get())?;
         let open = process.fd_count()? as u64;
         let maximum = match process.limits()?.max_open_files.hard_limit {
             LimitValue::Value(value) => Some(value),
             LimitValue::Unlimited => None,
         };
-        let few = Rlimit {
-            current: Some(open + FEW),
+        let lowered = Rlimit {
+            current: Some(open + DESCRIPTORS_LEFT),
             maximum,
         };
-        let before = prlimit(Some(pid), Resource::Nofile, few)
+        let before = prlimit(Some(pid), Resource::Nofile, lowered)
             .map_err(|error| anyhow!(error).context(format!("limiting process {pid}")))?;
         Ok(Self {
             process: pid,
@@ -317,9 +301,9 @@ impl Limited {
     }
 }
 
-impl Drop for Limited {
+impl Drop for DescriptorLimit {
     fn drop(&mut self) {
-        // Gone already if it fails.
+        // Fails only if the process has exited.
         let _ = prlimit(Some(self.process), Resource::Nofile, self.before);
     }
 }

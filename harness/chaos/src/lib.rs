@@ -1,162 +1,195 @@
-//! Chaos: how does a contender behave while something goes wrong?
+//! Chaos: how a contender, or an upstream, behaves while something fails.
 //!
-//! A steady load asks all four scenarios, or an upstream for its product, and every answer is held
-//! against the contract, while one fault after the other is brought about and ended. What came of
-//! each is a row of the report.
+//! A steady open loop sends all operations and every response is compared with the contract, while
+//! one fault after the other is injected and removed. Each fault becomes one [`FaultResult`] of the
+//! report. A soak does the same for hours and looks for growth.
 
-mod census;
 mod client;
-mod clock;
-mod crowd;
+mod experiment;
 pub mod fault;
+mod generator;
 mod inject;
-mod load;
+mod misbehaving;
+mod monitor;
+mod operation;
 mod proxy;
-mod question;
 pub mod report;
-mod route;
-pub mod row;
+pub mod result;
 mod soak;
-mod stage;
-mod window;
+mod steady_load;
+mod timeline;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use schema::{Profile, fixtures};
-
-use self::crowd::Crowd;
-use self::fault::{Fault, Kind, Need};
-use self::inject::{Injected, inject};
-use self::load::Load;
-use self::proxy::Proxy;
-use self::question::Questions;
-use self::report::Report;
-use self::route::{OF_UPSTREAM, of_contender};
-use self::row::Row;
-use self::soak::{Soak, soak};
-use self::stage::{Process, Scene, Stage};
-use self::window::{Window, latencies, quantile};
+use anyhow::Result;
 use conformance::database::{self, Database, Rows};
 use conformance::upstream::RecordingUpstream;
 use conformance::{Secrets, Target, random};
+use schema::{Profile, fixtures};
 use testbed::aside::Aside;
 use testbed::contender::{Contender, Surroundings};
 use testbed::interrupt::Interrupt;
 use testbed::port::lasting_port;
 use testbed::postgres::TemporaryPostgres;
 
-/// Users that have rows: each has another answer.
+use crate::experiment::{Controls, Experiment, Process};
+use crate::fault::Fault;
+use crate::generator::Generator;
+use crate::operation::{UPSTREAM_CYCLE, contender_cycle};
+use crate::proxy::Proxy;
+use crate::report::Report;
+use crate::result::FaultResult;
+use crate::steady_load::Load;
+
+pub use crate::soak::Soak;
+
+/// Users with rows in the database: the responses differ.
 const USERS: usize = 200;
 
-/// Time for the contender's pools and the load's connections before the first fault.
-const WARMUP: Duration = Duration::from_secs(1);
-
-/// An answer is prompt within this, or within ten times what was usual before the first fault,
-/// whichever is longer: beyond it a service is not back at full speed.
-const PROMPT: Duration = Duration::from_millis(250);
-
-/// Descriptors of the harness that are neither the load's nor a crowd's.
+/// File descriptors of the harness that neither the load nor misbehaving clients may use.
 const DESCRIPTORS_RESERVED: usize = 256;
 
-/// What a run is made with.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What is brought about, in this order.
+    /// The faults, in order.
     pub faults: Vec<Fault>,
-    /// Requests in a second.
+    /// Requests per second.
     pub rate: f64,
-    /// Time that each fault lasts.
+    /// Duration of each fault.
     pub duration: Duration,
-    /// Time from the end of a fault until all must be well again.
+    /// Longest allowed time from the end of a fault to full recovery.
     pub recovery: Duration,
 }
 
-/// A contender that runs already, and what is known of its surroundings.
-pub struct There {
+/// What faults are injected around.
+pub enum Subject<'a> {
+    /// A contender or an upstream that the harness starts.
+    Started(&'a Contender),
+    /// A contender that already runs.
+    External(External),
+}
+
+/// A contender that already runs, and the known parts of its environment.
+pub struct External {
+    pub url: String,
     pub target: Target,
     pub secrets: Secrets,
-    /// Where the contender calls its upstream, which is then the harness's.
+    /// Address at which the contender expects its upstream; the harness serves it.
     pub upstream: Option<(IpAddr, u16)>,
     pub database_url: Option<String>,
 }
 
-/// Starts a contender with an upstream and a Postgres of the harness's own, or an upstream alone, and
-/// brings the faults about. `progress` is told what comes next, and what came of it.
+/// Is called with each fault before it is injected, and again with its result.
+pub type Progress<'a> = dyn FnMut(&Fault, Option<&FaultResult>) + 'a;
+
+/// Injects the faults one after the other.
 ///
 /// # Errors
-/// The process was asked to end, the contender does not start, or the harness's own side broke.
+/// The run was interrupted, the contender does not start, or the harness itself failed.
 pub fn run(
-    contender: &Contender,
+    subject: Subject<'_>,
     options: &Options,
     interrupt: &Interrupt,
-    progress: &mut dyn FnMut(&Fault, Option<&Row>),
+    progress: &mut Progress<'_>,
 ) -> Result<Report> {
-    let rows = on_stage(contender, options, interrupt, |stage| {
-        bring_about(stage, options, progress)
+    let (name, made_of) = match &subject {
+        Subject::Started(contender) => (contender.name.clone(), contender.made_of.clone()),
+        Subject::External(external) => (external.url.clone(), String::new()),
+    };
+    let results = with_experiment(subject, options, interrupt, |experiment| {
+        experiment.inject_all(options, progress)
     })?;
-    let Contender { name, made_of, .. } = contender;
-    Ok(Report::new(name, made_of, options, rows))
+    Ok(Report::new(name, made_of, options, results))
 }
 
-/// Starts a contender likewise, and soaks it as long as the options' duration says.
+/// Soaks a contender for the options' duration.
 ///
 /// # Errors
 /// As [`run`].
-pub fn soak_contender(
+pub fn soak(
     contender: &Contender,
     options: &Options,
     interrupt: &Interrupt,
-    progress: &mut dyn FnMut(&Fault, Option<&Row>),
+    progress: &mut Progress<'_>,
 ) -> Result<Soak> {
-    on_stage(contender, options, interrupt, |stage| {
-        soak(stage, &contender.name, options.duration, options, progress)
-    })
+    with_experiment(
+        Subject::Started(contender),
+        options,
+        interrupt,
+        |experiment| soak::soak(experiment, &contender.name, options, progress),
+    )
 }
 
-/// What a contender depends on, each behind a proxy.
+/// The dependencies of a contender that the harness controls.
+#[derive(Default)]
 struct Dependencies {
-    database: Database,
-    postgres_proxy: Proxy,
-    upstream_proxy: Proxy,
-    upstream: RecordingUpstream,
+    upstream: Option<RecordingUpstream>,
+    upstream_proxy: Option<Proxy>,
+    database: Option<Database>,
+    postgres_proxy: Option<Proxy>,
 }
 
 impl Dependencies {
-    fn start(aside: &Aside, secrets: &Secrets) -> Result<Self> {
-        let localhost = Ipv4Addr::LOCALHOST.into();
-        let upstream = RecordingUpstream::start(localhost, 0, &secrets.api_key)?;
-        let postgres = TemporaryPostgres::start()?;
-        Ok(Self {
-            upstream_proxy: Proxy::start(aside, localhost, 0, upstream.address())?,
-            upstream,
-            postgres_proxy: Proxy::start(aside, localhost, 0, postgres.address())?,
-            database: Database::of(postgres)?,
-        })
+    /// Starts those that the subject needs and the harness may control.
+    fn start(subject: &Subject<'_>, background: &Aside, secrets: &Secrets) -> Result<Self> {
+        let localhost: IpAddr = Ipv4Addr::LOCALHOST.into();
+        let with_upstream = |host, port| -> Result<Self> {
+            let upstream = RecordingUpstream::start(localhost, 0, &secrets.api_key)?;
+            let proxy = Proxy::start(background, host, port, upstream.address())?;
+            Ok(Self {
+                upstream: Some(upstream),
+                upstream_proxy: Some(proxy),
+                ..Self::default()
+            })
+        };
+        match subject {
+            Subject::Started(contender) if contender.is_upstream() => Ok(Self::default()),
+            Subject::Started(_) => {
+                let postgres = TemporaryPostgres::start()?;
+                let proxy = Proxy::start(background, localhost, 0, postgres.address())?;
+                Ok(Self {
+                    postgres_proxy: Some(proxy),
+                    database: Some(Database::of(postgres)?),
+                    ..with_upstream(localhost, 0)?
+                })
+            }
+            Subject::External(external) => {
+                let database = external.database_url.as_deref().map(Database::at);
+                let upstream = external
+                    .upstream
+                    .map(|(host, port)| with_upstream(host, port));
+                Ok(Self {
+                    database: database.transpose()?,
+                    ..upstream.transpose()?.unwrap_or_default()
+                })
+            }
+        }
     }
 }
 
-/// Starts a contender, and a load on it, with all of its surroundings in the harness's hands.
-fn on_stage<T>(
-    contender: &Contender,
+/// Starts the subject with its dependencies and a load on it.
+fn with_experiment<T>(
+    subject: Subject<'_>,
     options: &Options,
     interrupt: &Interrupt,
-    show: impl FnOnce(&mut Stage<'_>) -> Result<T>,
+    body: impl FnOnce(&mut Experiment<'_>) -> Result<T>,
 ) -> Result<T> {
-    contender.build(interrupt)?;
-    let secrets = Secrets::bench();
-    // Dropped in the opposite order: the contender before what it depends on.
-    let aside = Aside::start("chaos")?;
-    let (round, dependencies) = match contender.is_upstream() {
-        true => (OF_UPSTREAM, None),
-        false => (of_contender(), Some(Dependencies::start(&aside, &secrets)?)),
+    if let Subject::Started(contender) = &subject {
+        contender.build(interrupt)?;
+    }
+    let secrets = match &subject {
+        Subject::Started(_) => Secrets::bench(),
+        Subject::External(external) => external.secrets.clone(),
     };
-    let dependencies = dependencies.as_ref();
+    // Dropped in reverse order: the contender before its dependencies.
+    let background = Aside::start("chaos")?;
+    let dependencies = Dependencies::start(&subject, &background, &secrets)?;
     interrupt.check()?;
-    let upstream_proxy = dependencies.map(|they| &they.upstream_proxy);
-    let postgres_proxy = dependencies.map(|they| &they.postgres_proxy);
+    let upstream_proxy = dependencies.upstream_proxy.as_ref();
+    let postgres_proxy = dependencies.postgres_proxy.as_ref();
     let surroundings = Surroundings {
         upstream: upstream_proxy.map(Proxy::address),
         postgres_port: postgres_proxy.map(|proxy| proxy.address().port()),
@@ -164,97 +197,68 @@ fn on_stage<T>(
         workers: None,
         cpus: None,
     };
-    let upstream = dependencies.map(|they| they.upstream.turn());
-    let database = dependencies.map(|they| they.database.turn());
-    let (users, rows) = users(database.as_ref())?;
-    let room = room();
-    let port = match contender.own_port(false)? {
-        Some(port) => port,
-        None => lasting_port()?,
+    let upstream = dependencies.upstream.as_ref().map(RecordingUpstream::turn);
+    let database = dependencies.database.as_ref().map(Database::turn);
+    let (users, rows) = insert_users(database.as_ref())?;
+    let (process, address, host_and_prefix) = match &subject {
+        Subject::Started(contender) => {
+            let port = match contender.own_port(false)? {
+                Some(port) => port,
+                None => lasting_port()?,
+            };
+            let running = contender.start_on(port, false, &surroundings, interrupt)?;
+            let address = running.address;
+            let process = Process {
+                contender,
+                surroundings: &surroundings,
+                running: Some(running),
+            };
+            (Some(process), address, (address.to_string(), String::new()))
+        }
+        Subject::External(External { target, .. }) => {
+            (None, target.address(), target.host_and_prefix())
+        }
     };
-    let running = contender.start_on(port, false, &surroundings, interrupt)?;
-    let address = running.address;
-    let there = (address.to_string(), String::new());
-    let questions = Arc::new(Questions::new(round, there, secrets, users));
-    let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
-    let mut stage = Stage::new(Scene {
+    let is_upstream = process
+        .as_ref()
+        .is_some_and(|process| process.contender.is_upstream());
+    let cycle = match is_upstream {
+        true => UPSTREAM_CYCLE,
+        false => contender_cycle(),
+    };
+    let generator = Arc::new(Generator::new(cycle, host_and_prefix, secrets, users));
+    let connections = connections_max();
+    let load_connections = connections / 3;
+    let load = Load::start(
+        Arc::clone(&generator),
+        address,
+        options.rate,
+        load_connections,
+    )?;
+    let mut experiment = Experiment::new(Controls {
         load,
-        questions,
-        aside: &aside,
-        contender: Some(Process {
-            contender,
-            surroundings: &surroundings,
-            running: Some(running),
-        }),
+        generator,
+        background: &background,
+        process,
         upstream: upstream.as_ref(),
         upstream_proxy,
         database: database.as_ref(),
         postgres_proxy,
         interrupt,
-        room: room - room / 3,
+        misbehaving_max: connections - load_connections,
         duration: options.duration,
     })?;
-    let shown = show(&mut stage);
-    drop(stage);
+    let outcome = body(&mut experiment);
+    drop(experiment);
     drop(rows);
-    shown
+    outcome
 }
 
-/// Brings the faults about that a contender which runs already can be shown.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_there(
-    url: &str,
-    there: There,
-    options: &Options,
-    interrupt: &Interrupt,
-    progress: &mut dyn FnMut(&Fault, Option<&Row>),
-) -> Result<Report> {
-    let There {
-        target,
-        secrets,
-        upstream,
-        database_url,
-    } = there;
-    let aside = Aside::start("chaos")?;
-    let upstream = upstream.map(|(host, port)| -> Result<_> {
-        let served = RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key)?;
-        let proxy = Proxy::start(&aside, host, port, served.address())?;
-        Ok((served, proxy))
-    });
-    let upstream = upstream.transpose()?;
-    let database = database_url.as_deref().map(Database::at).transpose()?;
-    let turn = upstream.as_ref().map(|(served, _)| served.turn());
-    let database = database.as_ref().map(Database::turn);
-    let (users, rows) = users(database.as_ref())?;
-    let address = target.address();
-    let there = target.host_and_prefix();
-    let questions = Arc::new(Questions::new(of_contender(), there, secrets, users));
-    let room = room();
-    let load = Load::start(Arc::clone(&questions), address, options.rate, room / 3)?;
-    let mut stage = Stage::new(Scene {
-        load,
-        questions,
-        aside: &aside,
-        contender: None,
-        upstream: turn.as_ref(),
-        upstream_proxy: upstream.as_ref().map(|(_, proxy)| proxy),
-        database: database.as_ref(),
-        postgres_proxy: None,
-        interrupt,
-        room: room - room / 3,
-        duration: options.duration,
-    })?;
-    let found = bring_about(&mut stage, options, progress);
-    drop(stage);
-    drop(rows);
-    Ok(Report::new(url, "", options, found?))
-}
-
-/// Users that have rows, which are removed when the guard is dropped; the seed row's alone where the
-/// database is not in the harness's hands.
-fn users<'a>(database: Option<&'a database::Turn<'_>>) -> Result<(Vec<Profile>, Option<Rows<'a>>)> {
+/// Inserts users whose rows are removed when the guard is dropped; without access to the database
+/// there is only the seed row's user.
+fn insert_users<'a>(
+    database: Option<&'a database::Turn<'_>>,
+) -> Result<(Vec<Profile>, Option<Rows<'a>>)> {
     let Some(database) = database else {
         return Ok((vec![fixtures::profile()], None));
     };
@@ -263,119 +267,9 @@ fn users<'a>(database: Option<&'a database::Turn<'_>>) -> Result<(Vec<Profile>, 
     Ok((users, Some(rows)))
 }
 
-/// Descriptors for the load's connections and a crowd's: as many as the system lets this process
-/// have.
-fn room() -> usize {
+/// Returns how many connections this process may open.
+fn connections_max() -> usize {
     serve::connections_max()
         .saturating_sub(DESCRIPTORS_RESERVED)
         .max(3)
-}
-
-fn bring_about(
-    stage: &mut Stage<'_>,
-    options: &Options,
-    progress: &mut dyn FnMut(&Fault, Option<&Row>),
-) -> Result<Vec<Row>> {
-    let (mut begin, prompt) = usual(stage)?;
-    let mut rows = Vec::new();
-    for fault in &options.faults {
-        if let Some(why) = stage.cannot(fault) {
-            rows.push(Row::not_applicable(fault, why));
-            continue;
-        }
-        progress(fault, None);
-        let row = one(stage, fault, &mut begin, options, prompt)
-            .with_context(|| format!("while {} lasted", fault.slug))?;
-        progress(fault, Some(&row));
-        rows.push(row);
-    }
-    ensure!(!rows.is_empty(), "no fault was named");
-    Ok(rows)
-}
-
-/// Waits until the load is warm: since when its requests count, and how long a prompt answer takes.
-fn usual(stage: &mut Stage<'_>) -> Result<(Instant, Duration)> {
-    stage.pause(WARMUP)?;
-    // The first answers waited for connections, and for code to be compiled.
-    let warm = Instant::now();
-    stage.finish(warm)?;
-    drop(stage.take(warm));
-    stage.pause(WARMUP)?;
-    let usual = quantile(&latencies(stage.records()), 0.99);
-    let prompt = PROMPT.max(Duration::from_secs_f64(usual * 10.0 / 1e3));
-    Ok((warm, prompt))
-}
-
-/// Brings one fault about, and watches until all is well again.
-fn one(
-    stage: &mut Stage<'_>,
-    fault: &Fault,
-    begin: &mut Instant,
-    options: &Options,
-    prompt: Duration,
-) -> Result<Row> {
-    let unsent = stage.scene.load.unsent();
-    let notes = match inject(stage, fault.kind)? {
-        Injected::Ended(notes) => notes,
-        Injected::Cannot(why) => return Ok(Row::not_applicable(fault, why)),
-    };
-    let end = Instant::now();
-    stage.recover(end, prompt)?;
-    let until = Instant::now();
-    stage.finish(until)?;
-    let window = Window {
-        begin: std::mem::replace(begin, until),
-        end,
-        until,
-        recovery: options.recovery,
-        prompt,
-    };
-    let records = stage.take(until);
-    let mut row = Row::of(fault, window, &records, stage.scene.load.unsent() - unsent);
-    row.notes = notes;
-    row.held = stage.census.as_mut().map(census::Census::take);
-    if row.counts.unsent > 0 {
-        row.notes.push(format!(
-            "{} requests were not sent: too many waited",
-            row.counts.unsent
-        ));
-    }
-    if let Some(died) = stage.died() {
-        row.breaks_because(format!("the contender has ended: {died}"));
-        stage.revive()?;
-    }
-    Ok(row)
-}
-
-impl Stage<'_> {
-    fn has(&self, need: Need) -> bool {
-        match need {
-            Need::Process => self.scene.contender.is_some(),
-            Need::Upstream => self.scene.upstream.is_some(),
-            Need::Database => self.scene.database.is_some(),
-            Need::DatabaseServer => self.scene.postgres_proxy.is_some(),
-        }
-    }
-
-    /// Why this contender cannot be shown a fault, if it cannot.
-    fn cannot(&self, fault: &Fault) -> Option<&'static str> {
-        let process = self.scene.contender.as_ref();
-        let is_upstream = process.is_some_and(|process| process.contender.is_upstream());
-        let missing = fault.needs().filter(|need| !self.has(*need));
-        if let Some(missing) = missing {
-            return Some(match is_upstream {
-                true => "an upstream depends on nothing",
-                false => missing.missing(),
-            });
-        }
-        if is_upstream && fault.kind == Kind::Clients(Crowd::SlowBodies) {
-            return Some("an upstream is sent no bodies");
-        }
-        if fault.kind == Kind::Clock && clock::library().is_none() {
-            return Some("libfaketime is missing: apt-get install libfaketime");
-        }
-        let has_own_port = process?.contender.own_port(false).ok().flatten().is_some();
-        (matches!(fault.kind, Kind::Rolling | Kind::Clock) && has_own_port)
-            .then_some("the contender listens on a port of its own: there can be no second one")
-    }
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy between the contender and what it depends on: the network's ways to fail.
+//! A TCP proxy between the contender and a dependency, which injects network failures.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,57 +17,57 @@ use conformance::upstream::full_listener;
 use testbed::aside::{Aside, Tasks};
 use testbed::port::Kept;
 
-/// Pause before a listener is tried again: a process that another thread starts holds a copy of the
-/// last one between its fork and its exec.
-const LISTEN_PAUSE: Duration = Duration::from_millis(2);
+/// Pause before the address is bound again: a process that another thread starts inherits the old
+/// listener between its fork and its exec.
+const REBIND_PAUSE: Duration = Duration::from_millis(2);
 
-/// What happens to connections and their bytes.
+/// How connections and their data are treated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {
-    /// Everything passes.
+    /// Forwards everything.
     Pass,
-    /// Every piece passes after this time, in both directions.
+    /// Forwards after this delay, in both directions.
     Delay(Duration),
-    /// Connections are taken and nothing passes; what was held back passes afterwards.
+    /// Accepts connections and forwards nothing; data is forwarded when the mode ends.
     Stall,
-    /// Nothing passes, and who connects is not answered, as behind a firewall that drops.
+    /// Forwards nothing and leaves new connections unanswered, like a firewall that drops packets.
     BlackHole,
-    /// All connections are reset, new ones at once.
+    /// Resets all connections, also new ones.
     Reset,
-    /// The side of the contender is told that nothing more comes, and its bytes are discarded.
+    /// Sends FIN to the contender and discards its data.
     HalfClose,
-    /// Nobody listens; connections there are go on.
+    /// Refuses new connections; open ones continue.
     Refuse,
 }
 
 impl Mode {
-    /// Whether connections end by it.
+    /// Returns true if the mode ends connections.
     fn breaks(self) -> bool {
         matches!(self, Self::Reset | Self::HalfClose)
     }
 
-    fn holds(self) -> bool {
+    fn withholds(self) -> bool {
         matches!(self, Self::Stall | Self::BlackHole)
     }
 }
 
-/// The proxy; it ends when it is dropped.
+/// A running proxy; dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     port: Kept,
     mode: watch::Sender<Mode>,
-    /// How the listener is, which follows the mode.
-    listens: watch::Receiver<Mode>,
+    /// The mode that is in effect, which follows `mode`.
+    effective: watch::Receiver<Mode>,
     _tasks: Tasks,
 }
 
 impl Proxy {
-    /// Listens there, port 0 takes a free one, and passes everything on to `server`.
+    /// Listens on `host` and `port` (0 for any free port) and forwards to `server`.
     ///
     /// # Errors
-    /// The address cannot be had.
-    pub(super) fn start(
-        aside: &Aside,
+    /// The address cannot be bound.
+    pub(crate) fn start(
+        background: &Aside,
         host: IpAddr,
         port: u16,
         server: SocketAddr,
@@ -75,37 +75,37 @@ impl Proxy {
         let port = Kept::new((host, port).into())?;
         let address = port.address();
         let (mode, watched) = watch::channel(Mode::Pass);
-        let (tell, listens) = watch::channel(Mode::Pass);
-        let context = aside.handle().enter();
+        let (report, effective) = watch::channel(Mode::Pass);
+        let context = background.handle().enter();
         let listener = listen(address).with_context(|| format!("listening on {address}"))?;
         drop(context);
         let mut tasks = Tasks::default();
-        tasks.add(aside.spawn(accept(listener, address, server, watched, tell)));
+        tasks.add(background.spawn(accept(listener, address, server, watched, report)));
         Ok(Self {
             port,
             mode,
-            listens,
+            effective,
             _tasks: tasks,
         })
     }
 
-    /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    /// Returns the address it listens on.
+    pub(crate) fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// From now on, connections and bytes fare so; returns when it is so.
+    /// Switches to `mode` and returns once it is in effect.
     ///
     /// # Errors
-    /// The proxy is gone.
-    pub(super) fn set(&self, aside: &Aside, mode: Mode) -> Result<()> {
+    /// The proxy has ended.
+    pub(crate) fn set(&self, background: &Aside, mode: Mode) -> Result<()> {
         self.mode.send_replace(mode);
-        let mut listens = self.listens.clone();
-        let set = aside.handle().block_on(async move {
-            let set = listens.wait_for(|listens| *listens == mode).await;
+        let mut effective = self.effective.clone();
+        let set = background.handle().block_on(async move {
+            let set = effective.wait_for(|effective| *effective == mode).await;
             set.map(drop)
         });
-        set.context("the proxy is gone")
+        set.context("the proxy has ended")
     }
 }
 
@@ -115,19 +115,19 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-/// Listens as the mode says, and relays what comes.
+/// Listens as the mode demands, and relays connections.
 async fn accept(
     listener: TcpListener,
     address: SocketAddr,
     server: SocketAddr,
     mut mode: watch::Receiver<Mode>,
-    tell: watch::Sender<Mode>,
+    report: watch::Sender<Mode>,
 ) {
     let mut listener = Some(listener);
     let mut hole = None;
     loop {
         let now = *mode.borrow_and_update();
-        // The address is given back by one before the other takes it.
+        // One releases the address before the other binds it.
         match now {
             Mode::Refuse => (listener, hole) = (None, None),
             Mode::BlackHole => {
@@ -140,11 +140,11 @@ async fn accept(
             }
         }
         if listener.is_none() && hole.is_none() && now != Mode::Refuse {
-            sleep(LISTEN_PAUSE).await;
+            sleep(REBIND_PAUSE).await;
             mode.mark_changed();
             continue;
         }
-        tell.send_replace(now);
+        report.send_replace(now);
         select! {
             changed = mode.changed() => {
                 if changed.is_err() {
@@ -153,7 +153,7 @@ async fn accept(
             }
             accepted = accept_one(listener.as_ref()) => match accepted {
                 Ok(client) => drop(tokio::spawn(relay(client, server, mode.clone()))),
-                Err(_) => sleep(LISTEN_PAUSE).await,
+                Err(_) => sleep(REBIND_PAUSE).await,
             },
         }
     }
@@ -166,10 +166,13 @@ async fn accept_one(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
     }
 }
 
-/// Passes the bytes of one connection on, as the mode of the moment says.
+/// Forwards the data of one connection as the current mode demands.
 async fn relay(mut client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
     let _ = client.set_nodelay(true);
-    if wait_for(&mut mode, |mode| !mode.holds()).await.is_none() {
+    if wait_for(&mut mode, |mode| !mode.withholds())
+        .await
+        .is_none()
+    {
         return;
     }
     let now = *mode.borrow();
@@ -217,7 +220,7 @@ async fn relay(mut client: TcpStream, server: SocketAddr, mut mode: watch::Recei
     reset(&client);
 }
 
-/// Waits for such a mode; none if there will be no other.
+/// Waits for a mode; none if the proxy has ended.
 async fn wait_for(mode: &mut watch::Receiver<Mode>, fits: impl Fn(Mode) -> bool) -> Option<Mode> {
     mode.wait_for(|mode| fits(*mode))
         .await
@@ -225,9 +228,9 @@ async fn wait_for(mode: &mut watch::Receiver<Mode>, fits: impl Fn(Mode) -> bool)
         .map(|mode| *mode)
 }
 
-/// The next close of this is a reset.
+/// Makes the close of this stream a reset.
 fn reset(stream: &TcpStream) {
-    // If it fails, the peer sees an ordinary close, which is as much of an end.
+    // If it fails, the peer sees an ordinary close.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
@@ -243,7 +246,10 @@ async fn pump(
         if let Mode::Delay(time) = now {
             sleep(time).await;
         }
-        if wait_for(&mut mode, |mode| !mode.holds()).await.is_none() {
+        if wait_for(&mut mode, |mode| !mode.withholds())
+            .await
+            .is_none()
+        {
             return Ok(());
         }
         if read == 0 {
@@ -264,8 +270,8 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(200);
 
-    /// A server that sends back what comes, a proxy before it, and a connection through both.
-    fn set() -> (Aside, Proxy, TcpStream) {
+    /// Starts an echo server with a proxy, and connects through it.
+    fn connected() -> (Aside, Proxy, TcpStream) {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -288,8 +294,8 @@ mod tests {
         client.write_all(b"hello").unwrap();
     }
 
-    /// What comes back within a moment.
-    fn came(mut client: &TcpStream) -> io::Result<String> {
+    /// Returns the data that arrives within a short time.
+    fn receive(mut client: &TcpStream) -> io::Result<String> {
         client.set_read_timeout(Some(SHORT)).unwrap();
         let mut buffer = [0; 64];
         let read = client.read(&mut buffer)?;
@@ -297,36 +303,42 @@ mod tests {
     }
 
     #[test]
-    fn bytes_pass_at_once_or_after_the_delay() {
-        let (aside, proxy, client) = set();
+    fn delay_applies_in_both_directions() {
+        let (aside, proxy, client) = connected();
         send(&client);
-        assert_eq!(came(&client).unwrap(), "hello");
+        assert_eq!(receive(&client).unwrap(), "hello");
         proxy
             .set(&aside, Mode::Delay(Duration::from_millis(40)))
             .unwrap();
         let begun = Instant::now();
         send(&client);
-        assert_eq!(came(&client).unwrap(), "hello");
-        assert!(begun.elapsed() >= Duration::from_millis(80), "both ways");
+        assert_eq!(receive(&client).unwrap(), "hello");
+        assert!(
+            begun.elapsed() >= Duration::from_millis(80),
+            "in both directions"
+        );
     }
 
     #[test]
-    fn what_is_held_back_comes_afterwards() {
+    fn withheld_data_is_forwarded_when_the_mode_ends() {
         for mode in [Mode::Stall, Mode::BlackHole] {
-            let (aside, proxy, client) = set();
+            let (aside, proxy, client) = connected();
             send(&client);
-            assert_eq!(came(&client).unwrap(), "hello");
+            assert_eq!(receive(&client).unwrap(), "hello");
             proxy.set(&aside, mode).unwrap();
             send(&client);
-            assert_eq!(came(&client).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(
+                receive(&client).unwrap_err().kind(),
+                io::ErrorKind::WouldBlock
+            );
             proxy.set(&aside, Mode::Pass).unwrap();
-            assert_eq!(came(&client).unwrap(), "hello");
+            assert_eq!(receive(&client).unwrap(), "hello");
         }
     }
 
     #[test]
-    fn a_black_hole_does_not_answer_who_connects() {
-        let (aside, proxy, _client) = set();
+    fn black_hole_leaves_new_connections_unanswered() {
+        let (aside, proxy, _client) = connected();
         proxy.set(&aside, Mode::BlackHole).unwrap();
         let connected = TcpStream::connect_timeout(&proxy.address(), SHORT);
         assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -335,29 +347,33 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_reset_half_closed_and_refused() {
-        let (aside, proxy, client) = set();
+    fn connections_are_half_closed_reset_or_refused() {
+        let (aside, proxy, client) = connected();
         proxy.set(&aside, Mode::HalfClose).unwrap();
-        assert_eq!(came(&client).unwrap(), "");
+        assert_eq!(receive(&client).unwrap(), "");
         send(&client);
         let fresh = TcpStream::connect(proxy.address()).unwrap();
-        assert_eq!(came(&fresh).unwrap(), "");
+        assert_eq!(receive(&fresh).unwrap(), "");
 
-        let (aside, proxy, client) = set();
+        let (aside, proxy, client) = connected();
         send(&client);
-        assert_eq!(came(&client).unwrap(), "hello");
+        assert_eq!(receive(&client).unwrap(), "hello");
         proxy.set(&aside, Mode::Reset).unwrap();
-        let kind = came(&client).unwrap_err().kind();
+        let kind = receive(&client).unwrap_err().kind();
         assert_eq!(kind, io::ErrorKind::ConnectionReset);
 
-        let (aside, proxy, client) = set();
+        let (aside, proxy, client) = connected();
         send(&client);
-        assert_eq!(came(&client).unwrap(), "hello");
+        assert_eq!(receive(&client).unwrap(), "hello");
         proxy.set(&aside, Mode::Refuse).unwrap();
         let refused = TcpStream::connect(proxy.address()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         send(&client);
-        assert_eq!(came(&client).unwrap(), "hello", "the old one goes on");
+        assert_eq!(
+            receive(&client).unwrap(),
+            "hello",
+            "an open connection continues"
+        );
         proxy.set(&aside, Mode::Pass).unwrap();
         assert!(TcpStream::connect(proxy.address()).is_ok());
     }

@@ -1,61 +1,61 @@
-//! What a run has shown: a table for people, `chaos.json`, Markdown, and a page with charts.
+//! The report of a run: text for a terminal, `chaos.json`, `report.md` and `report.html`.
 
-mod chart;
-mod html;
-mod markdown;
-mod table;
-
-use std::fs;
+use std::fmt::Write;
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
-
-use super::Options;
-use super::row::{Row, Verdict};
 use load::platform;
 use load::record::Machine;
+use load::report::html::framed;
 use load::run::now;
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+use testbed::number::{mebibytes, whole};
+use testbed::table::{Cell, Column, Table, escape};
 
-pub use table::text;
+use crate::Options;
+use crate::result::{Counts, FaultResult, Verdict};
+use crate::timeline;
 
 /// Version of the form of `chaos.json`.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
-/// The file that all others are made of.
-pub const JSON: &str = "chaos.json";
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
 
-/// What the figures are, for who reads them elsewhere.
+/// The method, as list items.
 const METHOD: [&str; 8] = [
-    "Requests are due at fixed times, a quarter of them to each of the four scenarios, whatever becomes of those before; latencies count from then.",
-    "Every request has a user or a movie of its own, the product of the upstream changes three times a second, and fresh ids must be fresh: an answer that is lost, comes twice or belongs to somebody else is seen.",
-    "An upstream that is no contender is asked for its product, and with another key by a quarter of the requests: the product and the refusal must be the contract's, byte for byte.",
-    "A *contract error* is a 502, 503 or 504 whole as the contract has it; *other errors* are all other 5xx.",
-    "*Broken* is a connection that ended without its answer, *refused* one that was not made. What a server closes before a byte of the answer is asked again on a new connection, once, as clients of kept connections do.",
-    "*Silence* is the longest time in which nothing at all was answered.",
-    "*Recovery* is from the end of the fault's cause to the first request from which on all were answered rightly and within 250 ms, or ten times the usual p99.",
-    "A fault *holds* if nothing came but right answers and what the contract allows for what depends on the fault's cause, and all was well again in time.",
+    "Open loop: requests are due at fixed times, a quarter of them for each of the four scenarios. Latencies count from the due time.",
+    "Every request has its own user or movie, the product of the upstream changes three times a second, and ids must be fresh: a lost, repeated or mixed-up response is detected.",
+    "An upstream is asked for its product, a quarter of the time with a wrong key; product and refusal are compared byte for byte.",
+    "Contract errors are 502, 503 and 504 exactly as in the contract; other errors are all other 5xx.",
+    "Broken: the connection ended without a response. Refused: no connection could be opened. A request on a kept connection that is closed before its response is sent once more on a new one.",
+    "Silence is the longest time without any response.",
+    "Recovery is the time from the end of the fault to the first request from which on all responses were correct and took at most 250 ms, or ten times the usual p99.",
+    "A fault is passed if all responses were correct or errors that the contract allows for that fault, and the recovery was in time.",
 ];
 
-/// What came of all faults of one contender.
+/// The results of one contender.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Report {
-    /// Its name, or its URL.
+    /// Name or URL.
     pub contender: String,
-    /// Language and framework; empty if they are not known.
+    /// Language and framework; empty if not known.
     pub made_of: String,
-    /// Requests in a second.
+    /// Requests per second.
     pub rate: f64,
-    /// Time that each fault lasted.
+    /// Duration of each fault.
     pub duration_ms: f64,
-    /// Time until all had to be well again.
+    /// Longest allowed recovery.
     pub recovery_ms: f64,
-    pub rows: Vec<Row>,
+    pub results: Vec<FaultResult>,
 }
 
-/// The whole of `chaos.json`.
+/// The content of `chaos.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Book {
+pub struct ChaosFile {
     schema: u32,
     written_at: String,
     /// None outside a checkout.
@@ -65,48 +65,117 @@ pub struct Book {
 }
 
 impl Report {
-    pub(super) fn new(contender: &str, made_of: &str, options: &Options, rows: Vec<Row>) -> Self {
+    pub(crate) fn new(
+        contender: String,
+        made_of: String,
+        options: &Options,
+        results: Vec<FaultResult>,
+    ) -> Self {
         Self {
-            contender: contender.to_owned(),
-            made_of: made_of.to_owned(),
+            contender,
+            made_of,
             rate: options.rate,
             duration_ms: options.duration.as_secs_f64() * 1e3,
             recovery_ms: options.recovery.as_secs_f64() * 1e3,
-            rows,
+            results,
         }
     }
 
-    /// Whether no fault broke it.
-    pub fn holds(&self) -> bool {
-        self.count(Verdict::Breaks) == 0
+    /// Returns true if no fault failed.
+    pub fn passed(&self) -> bool {
+        self.count(Verdict::Failed) == 0
     }
 
     fn count(&self, verdict: Verdict) -> usize {
-        let rows = self.rows.iter();
-        rows.filter(|row| row.verdict == verdict).count()
+        let results = self.results.iter();
+        results.filter(|result| result.verdict == verdict).count()
     }
 
-    /// What came of it, in a sentence.
-    fn verdict(&self) -> String {
-        let (holds, breaks) = (self.count(Verdict::Holds), self.count(Verdict::Breaks));
-        let rest = match self.count(Verdict::NotApplicable) {
+    fn summary(&self) -> String {
+        let (passed, failed) = (self.count(Verdict::Passed), self.count(Verdict::Failed));
+        let not_applicable = match self.count(Verdict::NotApplicable) {
             0 => String::new(),
-            some => format!("; {some} not applicable"),
+            count => format!("; {count} not applicable"),
         };
-        let of = holds + breaks;
-        match breaks {
-            0 => format!("{} holds under {of} of {of} faults{rest}", self.contender),
-            _ => format!(
-                "{} breaks under {breaks} of {of} faults{rest}",
-                self.contender
-            ),
+        format!(
+            "{} passed {passed} of {} faults{not_applicable}",
+            self.contender,
+            passed + failed
+        )
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "{} requests/s, each fault {}, recovery within {}",
+            whole(self.rate),
+            time(self.duration_ms),
+            time(self.recovery_ms)
+        )
+    }
+
+    /// Renders the report for a terminal, with styles.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}: {}\n\n", self.contender, self.settings());
+        text += &Table::new(columns()).terminal(self.results.iter());
+        text.push('\n');
+        for result in &self.results {
+            let style = match result.verdict {
+                Verdict::Passed => GOOD,
+                Verdict::Failed => BAD,
+                Verdict::NotApplicable => FAINT,
+            };
+            let mut remarks = result.reasons.iter().chain(&result.notes).peekable();
+            if remarks.peek().is_some() {
+                let verdict = result.verdict.name();
+                let _ = writeln!(text, "{style}{verdict}{style:#} {}", result.fault);
+            }
+            for remark in remarks {
+                let _ = writeln!(text, "  {remark}");
+            }
+        }
+        let style = if self.passed() { GOOD } else { BAD };
+        let _ = writeln!(text, "{style}{}{style:#}", self.summary());
+        text
+    }
+
+    fn markdown(&self) -> String {
+        let remarks = Column::text("remarks", remarks);
+        let table = Table::new(columns().into_iter().chain([remarks]));
+        format!(
+            "### {}\n\n{}. {}.\n\n{}\n",
+            escape(&self.contender),
+            escape(&self.summary()),
+            self.settings(),
+            table.markdown(self.results.iter())
+        )
+    }
+
+    fn html(&self) -> Markup {
+        let caption = format!("Faults of {}", self.contender);
+        html! {
+            section {
+                h2 { (self.contender) " " span.soft { (self.made_of) } }
+                p.soft { (self.settings()) "." }
+                (Table::new(columns()).html(&caption, self.results.iter()))
+                ul {
+                    @for result in self.results.iter().filter(|result| !remarks(result).is_empty()) {
+                        li { code { (result.fault) } " " (result.verdict.name()) ": " (remarks(result)) }
+                    }
+                }
+                (timeline::legend())
+                div.cards.small {
+                    @for result in &self.results {
+                        @if result.verdict != Verdict::NotApplicable { (timeline::card(result)) }
+                    }
+                }
+            }
         }
     }
 }
 
-impl Book {
-    /// Of these contenders, on this machine.
-    pub fn of(contenders: Vec<Report>) -> Self {
+impl ChaosFile {
+    /// Creates the file for these contenders on this machine.
+    pub fn new(contenders: Vec<Report>) -> Self {
         Self {
             schema: SCHEMA,
             written_at: now(),
@@ -116,27 +185,110 @@ impl Book {
         }
     }
 
-    /// Writes the book and what is made of it into a folder, which is made if it is not there.
+    /// Writes `chaos.json`, `report.md` and `report.html` into an existing folder.
     ///
     /// # Errors
     /// The folder cannot be written to.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let json = serde_json::to_string_pretty(self)? + "\n";
         let files = [
-            (JSON, json),
-            ("chaos.md", markdown::report(self)),
-            ("chaos.html", html::page(self)),
+            ("chaos.json", json),
+            ("report.md", self.markdown()),
+            ("report.html", self.html()),
         ];
         for (name, text) in files {
             let path = folder.join(name);
-            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
     }
+
+    fn markdown(&self) -> String {
+        let contenders = self.contenders.iter().map(Report::markdown);
+        let method = METHOD.map(|line| format!("- {line}\n")).concat();
+        format!(
+            "## Chaos on {}\n\n{}<details><summary>Method</summary>\n\n{method}\n</details>\n",
+            escape(&self.machine.cpu),
+            contenders.collect::<String>()
+        )
+    }
+
+    fn html(&self) -> String {
+        let title = format!("Chaos on {}", self.machine.cpu);
+        let content = html! {
+            main {
+                header {
+                    p.over { "API framework benchmark · " (self.machine.host) " · " (self.written_at) }
+                    h1 { (title) }
+                    @for report in &self.contenders { p.lead { (report.summary()) } }
+                }
+                @for report in &self.contenders { (report.html()) }
+                section {
+                    h2 { "Method" }
+                    ol { @for line in METHOD { li { (line) } } }
+                }
+            }
+        };
+        framed(&title, timeline::STYLE, &content)
+    }
 }
 
-/// A time as it is read, as `820 ms` or `1.4 s`.
+/// Returns the columns of the results; those of a fault that is not applicable are empty.
+fn columns() -> Vec<Column<'static, FaultResult>> {
+    let verdict = |result: &FaultResult| {
+        let name = Cell::from(result.verdict.name());
+        match result.verdict {
+            Verdict::Failed => name.strong(),
+            _ => name,
+        }
+    };
+    vec![
+        Column::text("fault", |result: &FaultResult| result.fault.clone()),
+        Column::text("verdict", verdict),
+        count("sent", |counts| counts.sent),
+        count("correct", |counts| counts.correct),
+        count("contract errors", |counts| counts.contract_errors),
+        count("other errors", |counts| counts.other_errors),
+        count("wrong", |counts| counts.wrong),
+        count("broken", |counts| counts.broken),
+        count("refused", |counts| counts.refused),
+        count("timed out", |counts| counts.timed_out),
+        metric("silence", time, |result| Some(result.silence_ms)),
+        metric("recovery", time, |result| result.recovery_ms),
+        metric("p99", time, |result| Some(result.p99_ms)),
+        metric("peak RSS", mebibytes, |result| {
+            result.peak_usage.map(|usage| usage.rss_bytes as f64)
+        }),
+        metric("descriptors", whole, |result| {
+            result.peak_usage.map(|usage| usage.descriptors as f64)
+        }),
+    ]
+}
+
+fn count(title: &str, value: fn(&Counts) -> u64) -> Column<'static, FaultResult> {
+    metric(title, whole, move |result| {
+        Some(value(&result.counts) as f64)
+    })
+}
+
+fn metric(
+    title: &str,
+    format: fn(f64) -> String,
+    value: impl Fn(&FaultResult) -> Option<f64> + 'static,
+) -> Column<'static, FaultResult> {
+    Column::number(title, "", move |result: &FaultResult| {
+        let applies = result.verdict != Verdict::NotApplicable;
+        let value = value(result).filter(|_| applies);
+        value.map(|value| Cell::number(value, format))
+    })
+}
+
+fn remarks(result: &FaultResult) -> String {
+    let all = result.reasons.iter().chain(&result.notes);
+    all.map(String::as_str).collect::<Vec<_>>().join("; ")
+}
+
+/// Formats a time as `820 ms` or `1.4 s`.
 fn time(ms: f64) -> String {
     match ms {
         _ if ms < 1000.0 => format!("{ms:.0} ms"),
@@ -144,112 +296,82 @@ fn time(ms: f64) -> String {
     }
 }
 
-/// Why a row breaks or is not applicable, and what else is to be said.
-fn remarks(row: &Row) -> String {
-    let all = row.reasons.iter().chain(&row.notes);
-    all.map(String::as_str).collect::<Vec<_>>().join("; ")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::census::Held;
-    use super::super::row::Counts;
-    use super::super::window::Timeline;
     use super::*;
+    use crate::fault::named;
+    use crate::monitor::Usage;
 
-    fn row(fault: &str, verdict: Verdict, reasons: &[&str]) -> Row {
-        Row {
-            fault: fault.to_owned(),
-            what: "A <fault>.".to_owned(),
+    fn result(slug: &str, verdict: Verdict, reason: &str) -> FaultResult {
+        FaultResult {
+            description: "A <fault>.".to_owned(),
             verdict,
-            reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
-            notes: vec!["a note".to_owned()],
             counts: Counts {
                 sent: 1234,
-                right: 1200,
+                correct: 1200,
                 contract_errors: 34,
                 ..Counts::default()
             },
-            kinds: BTreeMap::from([("users-me: 503 database unavailable".to_owned(), 34)]),
-            lasted_ms: 1000.0,
-            silence_ms: 120.0,
             recovery_ms: Some(1500.0),
-            p50_ms: 1.0,
-            p99_ms: 12.0,
-            held: Some(Held {
+            peak_usage: Some(Usage {
                 rss_bytes: 14 << 20,
                 descriptors: 90,
                 threads: 3,
             }),
-            timeline: Timeline {
-                slice_ms: 100,
-                end: 1,
-                right: vec![5, 4, 5],
-                contract_errors: vec![0, 1, 0],
-                failed: vec![0, 0, 0],
-            },
+            ..FaultResult::not_applicable(&named(slug).unwrap(), reason)
         }
     }
 
-    pub(super) fn book() -> Book {
-        let rows = vec![
-            row("none", Verdict::Holds, &[]),
-            row(
-                "postgres/stopped",
-                Verdict::Breaks,
-                &["3 × info: no answer"],
-            ),
-            Row {
-                held: None,
-                ..row("process/killed", Verdict::NotApplicable, &["no process"])
-            },
-        ];
-        Book::of(vec![Report {
+    fn file() -> ChaosFile {
+        ChaosFile::new(vec![Report {
             contender: "a|b".to_owned(),
             made_of: "Rust".to_owned(),
             rate: 500.0,
             duration_ms: 1000.0,
             recovery_ms: 1000.0,
-            rows,
+            results: vec![
+                result("none", Verdict::Passed, "a note"),
+                result(
+                    "postgres/stopped",
+                    Verdict::Failed,
+                    "3 × info: no response in time",
+                ),
+                result("process/killed", Verdict::NotApplicable, "no process"),
+            ],
         }])
     }
 
     #[test]
-    fn a_book_is_read_as_it_was_written() {
+    fn written_file_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new");
-        book().write(&path).unwrap();
-        let text = fs::read_to_string(path.join(JSON)).unwrap();
-        let read: Book = serde_json::from_str(&text).unwrap();
-        assert_eq!(read.contenders, book().contenders);
-        assert!(!read.contenders[0].holds());
+        file().write(folder.path()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("chaos.json")).unwrap();
+        let read: ChaosFile = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.contenders, file().contenders);
+        assert!(!read.contenders[0].passed());
     }
 
     #[test]
-    fn every_form_has_the_figures_and_the_reasons() {
-        let book = book();
-        let text = table::text(&book.contenders[0]);
-        for text in [text, markdown::report(&book), html::page(&book)] {
+    fn every_form_shows_metrics_reasons_and_summary() {
+        let file = file();
+        for text in [file.contenders[0].text(), file.markdown(), file.html()] {
             for part in [
                 "postgres/stopped",
-                "BREAKS",
+                "FAILED",
                 "1,234",
                 "1.5 s",
-                "info: no answer",
-                "14",
+                "info: no response in time",
+                "passed 1 of 2 faults; 1 not applicable",
             ] {
                 assert!(text.contains(part), "{part} in {text}");
             }
-            assert!(text.contains("breaks under 1 of 2 faults; 1 not applicable"));
         }
     }
 
     #[test]
-    fn what_others_wrote_is_no_markup() {
-        let page = html::page(&book());
-        assert!(page.contains("A &lt;fault&gt;."));
-        assert!(markdown::report(&book()).contains(r"a\|b"));
+    fn names_are_escaped() {
+        let file = file();
+        assert!(file.html().contains("A &lt;fault&gt;."));
+        assert!(file.markdown().contains(r"a\|b"));
     }
 }

@@ -78,14 +78,13 @@ enum Command {
     /// Exit code 0 if all were measured, 1 if one failed its check or did not start, 2 if nothing
     /// could be measured or the run was interrupted.
     Bench(Box<bench::BenchOptions>),
-    /// Bring faults about under a steady load, and show how a contender or an upstream bears them
+    /// Inject faults under load and report how a contender or an upstream survives them
     ///
-    /// Exit code 0 if it keeps the contract under all of them, 1 if it does not, 2 if that could not
-    /// be told.
+    /// Exit code 0 if every fault is passed, 1 if one fails, 2 if chaos could not run.
     Chaos(Box<chaos::ChaosOptions>),
-    /// Soak a contender or an upstream: hours of load with churn and faults, in which nothing may grow
+    /// Run hours of load with faults and report whether memory, descriptors or latency grow
     ///
-    /// Exit code 0 if nothing breaks or grows, 1 if something does, 2 if that could not be told.
+    /// Exit code 0 if no fault fails and nothing grows, 1 otherwise, 2 if the soak could not run.
     Soak(soak::SoakOptions),
     /// Write the reports of a run again, from its results.jsonl
     Report(report::ReportOptions),
@@ -204,7 +203,7 @@ fn run_command() -> ExitCode {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },
-        Command::Soak(options) => match soak::soak(&options) {
+        Command::Soak(options) => match soak::run(&options) {
             Ok(false) => return EXIT_FAILED.into(),
             other => other.map(drop),
         },

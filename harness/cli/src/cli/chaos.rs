@@ -1,4 +1,4 @@
-//! `harness chaos`: which contenders, which faults, and where the results go.
+//! `harness chaos`: injects faults under load.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use glob::Pattern;
 use super::choice::Choice;
 use super::there::{ThereOptions, secrets};
 use chaos::fault::{Fault, all};
-use chaos::report::{Book, Report, text};
-use chaos::row::Row;
-use chaos::{Options, There, run, run_there};
+use chaos::report::{ChaosFile, Report};
+use chaos::result::FaultResult;
+use chaos::{External, Options, Subject, run};
 use testbed::interrupt::Interrupt;
 use testbed::output;
 use testbed::terminal::{print, show, table};
@@ -25,38 +25,36 @@ pub(super) struct ChaosOptions {
     choice: Choice,
     #[command(flatten)]
     there: ThereOptions,
-    /// Only the faults whose name fits, such as `postgres/*`
+    /// Only faults with matching names, such as `postgres/*`
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = |text: &str| Pattern::new(text))]
     faults: Vec<Pattern>,
-    /// Requests in a second, a quarter of them to each scenario; of an upstream, a quarter with a wrong
-    /// key
+    /// Requests per second, a quarter of them for each scenario
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
-    /// Time that each fault lasts: by default longer than every deadline of the contract but the one
-    /// for a body
+    /// Duration of each fault
     #[arg(long, default_value = "7s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// Time from a fault's end until all must be well again
+    /// Longest allowed time from the end of a fault to full recovery
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     recovery: Duration,
-    /// Folder for chaos.json, chaos.md and chaos.html
+    /// Folder for chaos.json, report.md and report.html
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// List the faults and bring none about
+    /// List the faults and exit
     #[arg(long)]
     list: bool,
-    /// Command line that starts the contender instead; it listens on $PORT
+    /// Start the contender with this command line; it listens on $PORT
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
     command: Option<String>,
 }
 
-/// Runs the command; false if a contender broke under a fault.
+/// Runs the command; returns false if a fault failed.
 pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
     let run_options = options.run_options()?;
     if options.list {
         let faults = run_options.faults.iter();
-        let rows = faults.map(|fault| [fault.slug.clone(), fault.what.to_owned()]);
-        print(table(["FAULT", "WHAT IS DONE"], rows));
+        let rows = faults.map(|fault| [fault.slug.clone(), fault.description.to_owned()]);
+        print(table(["FAULT", "DESCRIPTION"], rows));
         return Ok(true);
     }
     if let Some(folder) = &options.out {
@@ -70,22 +68,27 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
             let mut contenders = options.choice.contenders_or_upstreams(false, command)?;
             contenders.retain(|contender| !options.choice.all || !contender.is_limit());
             let shown = contenders.iter().map(|contender| {
-                run(contender, &run_options, &interrupt, &mut |fault, row| {
-                    say(&contender.name, fault, row);
-                })
-                .with_context(|| format!("chaos around {}", contender.name))
+                run(
+                    Subject::Started(contender),
+                    &run_options,
+                    &interrupt,
+                    &mut |fault, result| {
+                        show_progress(&contender.name, fault, result);
+                    },
+                )
+                .with_context(|| format!("chaos of {}", contender.name))
             });
             shown.collect::<Result<_>>()?
         }
     };
     for report in &reports {
-        show(&text(report));
+        show(&report.text());
     }
-    let holds = reports.iter().all(Report::holds);
+    let passed = reports.iter().all(Report::passed);
     if let Some(folder) = &options.out {
         write(folder, reports)?;
     }
-    Ok(holds)
+    Ok(passed)
 }
 
 impl ChaosOptions {
@@ -95,8 +98,14 @@ impl ChaosOptions {
             self.faults.is_empty() || self.faults.iter().any(|glob| glob.matches(&fault.slug))
         };
         faults.retain(fits);
-        ensure!(!faults.is_empty(), "no fault fits: see --list");
-        ensure!(!self.duration.is_zero(), "a fault lasts some time");
+        ensure!(
+            !faults.is_empty(),
+            "no fault matches --faults: see `harness chaos --list`"
+        );
+        ensure!(
+            !self.duration.is_zero(),
+            "--duration must be greater than zero"
+        );
         Ok(Options {
             faults,
             rate: f64::from(self.rate),
@@ -106,28 +115,34 @@ impl ChaosOptions {
     }
 
     fn at(&self, url: &str, options: &Options, interrupt: &Interrupt) -> Result<Report> {
-        let there = There {
+        let external = External {
+            url: url.to_owned(),
             target: ThereOptions::target(url)?,
             secrets: secrets()?,
             upstream: self.there.upstream(),
             database_url: self.there.database_url.clone(),
         };
-        run_there(url, there, options, interrupt, &mut |fault, row| {
-            say(url, fault, row);
-        })
+        run(
+            Subject::External(external),
+            options,
+            interrupt,
+            &mut |fault, result| {
+                show_progress(url, fault, result);
+            },
+        )
     }
 }
 
 fn write(folder: &Path, reports: Vec<Report>) -> Result<()> {
-    output::fill_folder(folder, |new| Book::of(reports).write(new))?;
+    output::fill_folder(folder, |new| ChaosFile::new(reports).write(new))?;
     eprintln!("the report is in {}", folder.display());
     Ok(())
 }
 
-/// A line of progress: what comes next, on a terminal; what came of it.
-pub(super) fn say(contender: &str, fault: &Fault, row: Option<&Row>) {
-    match row {
-        Some(row) => eprintln!("{contender}: {} {}", fault.slug, row.verdict.name()),
+/// Prints a line of progress: the next fault, on a terminal only, or its verdict.
+pub(super) fn show_progress(contender: &str, fault: &Fault, result: Option<&FaultResult>) {
+    match result {
+        Some(result) => eprintln!("{contender}: {} {}", fault.slug, result.verdict.name()),
         None if std::io::stderr().is_terminal() => eprint!("{contender}: {}…\r", fault.slug),
         None => {}
     }

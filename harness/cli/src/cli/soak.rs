@@ -1,4 +1,4 @@
-//! `harness soak`: how long, and where the result goes.
+//! `harness soak`: hours of load with faults.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::chaos::say;
+use super::chaos::show_progress;
 use super::choice::Choice;
-use chaos::{Options, soak_contender};
+use chaos::{Options, soak};
 use testbed::interrupt::Interrupt;
 use testbed::output;
 use testbed::terminal::print;
@@ -18,26 +18,28 @@ use testbed::terminal::print;
 pub(super) struct SoakOptions {
     #[command(flatten)]
     choice: Choice,
-    /// How long
+    /// Duration of the soak
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// Requests in a second, a quarter of them to each scenario; of an upstream, a quarter with a wrong
-    /// key
+    /// Requests per second, a quarter of them for each scenario
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
-    /// Time from a fault's end until all must be well again
+    /// Longest allowed time from the end of a fault to full recovery
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     recovery: Duration,
-    /// Write what was seen as JSON
+    /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// Runs the command; false if something broke or grows.
-pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
+/// Runs the command; returns false if a fault failed or a metric grows.
+pub(super) fn run(options: &SoakOptions) -> Result<bool> {
     let interrupt = Interrupt::by_signal()?;
     let contenders = options.choice.contenders_or_upstreams(false, None)?;
-    ensure!(contenders.len() == 1, "one contender is soaked at a time");
+    ensure!(
+        contenders.len() == 1,
+        "name one contender: soak takes one at a time"
+    );
     if let Some(path) = &options.json {
         output::expect_file(path)?;
     }
@@ -48,8 +50,8 @@ pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
         duration: options.duration,
         recovery: options.recovery,
     };
-    let soak = soak_contender(contender, &run_options, &interrupt, &mut |fault, row| {
-        say(&contender.name, fault, row);
+    let soak = soak(contender, &run_options, &interrupt, &mut |fault, result| {
+        show_progress(&contender.name, fault, result);
     })
     .with_context(|| format!("soaking {}", contender.name))?;
     if let Some(path) = &options.json {
@@ -57,5 +59,5 @@ pub(super) fn soak(options: &SoakOptions) -> Result<bool> {
         output::write(path, text)?;
     }
     print(soak.text().trim_end());
-    Ok(soak.holds())
+    Ok(soak.passed())
 }

@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use axum::body::{Body, Bytes};
@@ -27,7 +27,7 @@ pub(crate) const FLOODED: &str = "flooded";
 const STAND_IN: &str = "STAND_IN";
 
 /// The script for one of `upstream`, `target`, `never-ready`, `hollow`, `honest`, `mixing-up`,
-/// `dying`, `watching-the-clock`, `flooding` and `honest-upstream`.
+/// `dying`, `flooding` and `honest-upstream`.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
@@ -47,7 +47,6 @@ fn serves_what_a_service_does() {
         "honest" => return serve_honestly(listener),
         "mixing-up" => return serve_changed(listener, mix_up),
         "dying" => return serve_changed(listener, die),
-        "watching-the-clock" => return serve_changed(listener, doubt),
         "honest-upstream" => return serve_product(listener),
         "flooding" => {
             thread::spawn(flood);
@@ -140,18 +139,6 @@ fn die(body: Bytes) -> Bytes {
         std::process::exit(3);
     }
     body
-}
-
-/// Nothing, once the time of day is another than the time since the first answer makes it.
-fn doubt(body: Bytes) -> Bytes {
-    static FIRST: LazyLock<(Instant, SystemTime)> =
-        LazyLock::new(|| (Instant::now(), SystemTime::now()));
-    let (instant, time) = *FIRST;
-    let passed = time.elapsed().unwrap_or_default();
-    match passed.abs_diff(instant.elapsed()) > Duration::from_secs(60) {
-        true => Bytes::from_static(b"{}"),
-        false => body,
-    }
 }
 
 /// Fills the log, and says in the present folder how many MiB it has written.
