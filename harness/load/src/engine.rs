@@ -1,7 +1,7 @@
 //! Engines: what makes the load and takes the time.
 
+pub mod builtin;
 pub mod k6;
-pub mod own;
 pub mod scripted;
 mod tool;
 

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use load::engine::own::Own;
+use load::engine::builtin::Builtin;
 use load::engine::{Load, measure};
 use load::input::inputs;
 use load::record::Pace;
@@ -61,7 +61,7 @@ fn run(target: SocketAddr, pace: Pace, duration: Duration) -> (u64, usize) {
         duration,
     };
     let region = Region::new(ALLOCATOR);
-    let measured = measure(&Own, &load).unwrap();
+    let measured = measure(&Builtin, &load).unwrap();
     let change = region.change();
     assert_eq!(measured.error_count(), 0);
     (measured.requests, change.allocations + change.reallocations)

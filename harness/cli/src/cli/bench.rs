@@ -16,8 +16,8 @@ use super::choice::Choice;
 use super::report::{ReportOptions, report};
 use load::claim::Claim;
 use load::engine::Engine;
+use load::engine::builtin::Builtin;
 use load::engine::k6::K6;
-use load::engine::own::Own;
 use load::log::Log;
 use load::platform;
 use load::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
@@ -70,7 +70,7 @@ pub(super) struct BenchOptions {
     #[arg(long, value_name = "CONTENDER/OTHERS")]
     cpus: Option<Split>,
     /// What makes the load
-    #[arg(long, default_value = "own")]
+    #[arg(long, default_value = "builtin")]
     engine: EngineName,
     /// Open loops after the rounds: requests per second, per cent of the slowest server-bound
     /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
@@ -113,8 +113,8 @@ enum RecordedCommand {
 /// Engines by their names.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum EngineName {
-    /// The harness's own: closed and open loops, every answer checked.
-    Own,
+    /// The load generator of the harness: closed and open loops, every answer checked.
+    Builtin,
     /// Grafana k6: closed and open loops, core checks.
     K6,
 }
@@ -122,7 +122,7 @@ enum EngineName {
 impl EngineName {
     fn engine(self) -> Box<dyn Engine> {
         match self {
-            Self::Own => Box::new(Own),
+            Self::Builtin => Box::new(Builtin),
             Self::K6 => Box::new(K6),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn plan(names: &[&str]) -> Plan {
         workers: 1,
         contender_cpus: vec![0],
         other_cpus: vec![1],
-        engine: "own".to_owned(),
+        engine: "builtin".to_owned(),
         rates: Vec::new(),
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use load::engine::builtin::DEADLINE;
 use load::record::{Measured, Pace};
 
 use super::info;
@@ -166,12 +167,12 @@ fn a_wrong_body_of_the_right_length_is_seen_on_a_sample() {
 }
 
 #[test]
-fn who_never_answers_is_given_up_after_ten_seconds() {
+fn silent_server_costs_a_timeout_after_the_deadline() {
     let server = serve(|_| {
         sleep(Duration::from_secs(60));
         Ok(())
     });
-    let measured = info(server, Pace::Closed, Duration::from_millis(10_900));
+    let measured = info(server, Pace::Closed, DEADLINE + Duration::from_millis(900));
     assert_eq!(assert_only(&measured, "timeout"), 4);
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod errors;
+mod open_loop;
 mod pace;
 mod server;
 
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use load::engine::Load;
-use load::engine::own::Own;
+use load::engine::builtin::Builtin;
 use load::input::{Input, inputs};
 use load::record::{Measured, Pace};
 use load::scenario::Scenario;
@@ -39,5 +40,5 @@ fn measure(
         warmup: Duration::ZERO,
         duration,
     };
-    load::engine::measure(&Own, &load).unwrap()
+    load::engine::measure(&Builtin, &load).unwrap()
 }

@@ -145,7 +145,7 @@ fn a_server_that_does_not_listen_is_named() {
         warmup: Duration::ZERO,
         duration: Duration::from_millis(1),
     };
-    let own = load::engine::own::Own;
-    let error = load::engine::measure(&own, &load).unwrap_err();
+    let builtin = load::engine::builtin::Builtin;
+    let error = load::engine::measure(&builtin, &load).unwrap_err();
     assert_eq!(error.to_string(), "connecting to 127.0.0.1:1");
 }
