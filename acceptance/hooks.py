@@ -1,12 +1,10 @@
-"""The one thing that JSON Schema cannot say about a request of the contract."""
+"""A rule of the contract about requests that JSON Schema cannot express."""
 
 import schemathesis
 
 
-# To JSON Schema 2010.0 is an `integer`. The contract's `year` is a 32-bit integer, which is written
-# without a fraction (the description of the request body says so): the target answers 2010.0 with
-# 422 on purpose, as most typed languages do. So a valid year is sent as 2010; it is as valid, or as
-# invalid, as it was, and every check still applies to it.
+# JSON Schema takes 2010.0 for an `integer`. The contract requires `year` without a fraction, and the
+# target answers 2010.0 with 422, as most typed languages do. Send such a year as 2010.
 @schemathesis.hook.apply_to(operation_id="create_movie")
 def map_body(context, body):
     year = body.get("year") if isinstance(body, dict) else None
