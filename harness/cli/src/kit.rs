@@ -1,111 +1,119 @@
-//! What makes our contender and our upstream part of a checkout of the public harness: files of its
-//! own, generated from the workspace, and lines in files of the checkout.
+//! The files that make our contender and our upstream part of a checkout of the public harness:
+//! some are kept in `kit/`, the crates are copied from this workspace.
 
 mod checkout;
 mod edit;
-mod files;
 mod workspace;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use schema::env;
 
 pub(crate) use checkout::Checkout;
 
 use edit::Edit;
-use files::{Files, read_all};
 
-/// What of the kit is kept as files, at their places in a checkout.
+/// Files by their paths in a folder.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Files of the kit, at their places in a checkout.
 const FOLDER: &str = "kit/api-benchmarks/checkout";
 
-/// What of the kit is lines of other files.
+/// Lines of the kit in files that the checkout has already.
 const EDITS: &str = "kit/api-benchmarks/edits.toml";
 
-/// The contenders that the one program is: the name of each, and its `CLIENTS`. Files whose path
-/// names a profile are one for each.
+/// The contenders, and the value of `CLIENTS` that tells them apart: both are the same program. A
+/// file whose path has `@PROFILE@` is written once for each.
 const PROFILES: [(&str, &str); 2] = [("axum", "idiomatic"), ("axum-tuned", "tuned")];
 
-/// The folder of the contenders in a checkout, and the crates that it is made of.
+/// Folder of the contenders in a checkout, and their crates.
 const CONTENDER: (&str, &[&str]) = ("services/axum", &["schema", "serve", "target-axum"]);
 
-/// The same of the upstream, which a checkout has already.
+/// Folder of the upstream, which a checkout has already, and its crates.
 const UPSTREAM: (&str, &[&str]) = ("services/upstream", &["schema", "serve", "upstream"]);
 
-/// The kit, made from a checkout of the suite.
+/// The kit of one state of the suite.
 pub(crate) struct Kit {
-    /// New in the checkout.
+    /// Files that a checkout does not have.
     contender: Files,
-    /// In place of what the checkout has in [`UPSTREAM`]'s folder.
+    /// Files that replace everything in the folder of the checkout's upstream.
     upstream: Files,
     edits: Vec<Edit>,
 }
 
-/// A file that becomes another; none if there was or will be none.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Change {
-    /// In the checkout.
-    pub(crate) path: PathBuf,
-    pub(crate) before: Option<Vec<u8>>,
-    pub(crate) after: Option<Vec<u8>>,
-}
-
 impl Kit {
-    /// Generates it from the checkout of the suite in `suite`.
+    /// Generates the kit from the checkout of the suite in `suite`.
     ///
     /// # Errors
-    /// A file of the suite cannot be read, or Cargo cannot make a lockfile of fewer crates.
-    pub(crate) fn of(suite: &Path) -> Result<Self> {
-        let kept = filled_in(read_all(&suite.join(FOLDER))?)?;
-        let mut upstream = Files::new();
-        let mut contender = Files::new();
-        for (path, content) in kept {
-            match path.starts_with(UPSTREAM.0) {
-                true => upstream.insert(path, content),
-                false => contender.insert(path, content),
-            };
-        }
+    /// A file of the suite cannot be read, or Cargo cannot reduce the lockfile.
+    pub(crate) fn generate(suite: &Path) -> Result<Self> {
+        let kept = with_values(read_all(&suite.join(FOLDER))?)?;
+        let is_upstream = |path: &Path| path.starts_with(UPSTREAM.0);
+        let (mut upstream, mut contender): (Files, Files) =
+            kept.into_iter().partition(|(path, _)| is_upstream(path));
         for ((folder, members), files) in [(CONTENDER, &mut contender), (UPSTREAM, &mut upstream)] {
-            let workspace = workspace::of(suite, members)?;
-            files.extend(
-                workspace
-                    .into_iter()
-                    .map(|(path, content)| (Path::new(folder).join(path), content)),
-            );
+            for (path, content) in workspace::reduced_to(suite, members)? {
+                files.insert(Path::new(folder).join(path), content);
+            }
         }
         let path = suite.join(EDITS);
         let edits =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let edits = edit::parse(&edits).with_context(|| format!("in {}", path.display()))?;
         Ok(Self {
             contender,
             upstream,
-            edits: edit::parse(&edits).with_context(|| format!("in {}", path.display()))?,
+            edits,
         })
-    }
-
-    /// Whether it only adds lines to this file.
-    fn edits(&self, path: &Path) -> bool {
-        self.edits.iter().any(|edit| Path::new(&edit.file) == path)
     }
 }
 
-/// The files with the values of the contract, where one names them between `@`, and with those of
-/// each profile.
-fn filled_in(files: Files) -> Result<Files> {
-    let mut filled = Files::new();
+/// Replaces the contract's names and the profiles' between `@` by their values.
+fn with_values(files: Files) -> Result<Files> {
+    let mut replaced = Files::new();
     for (path, content) in files {
-        let (Some(path), Ok(mut text)) = (path.to_str(), String::from_utf8(content)) else {
-            bail!("{} is no text", path.display());
-        };
+        let mut text = String::from_utf8(content)
+            .with_context(|| format!("{} is not UTF-8", path.display()))?;
         for (name, value) in env::bench() {
             text = text.replace(&format!("@{name}@"), value);
         }
         for (profile, clients) in PROFILES {
-            let of_profile = |text: &str| text.replace("@PROFILE@", profile);
-            let text = of_profile(&text).replace("@CLIENTS@", clients);
-            filled.insert(of_profile(path).into(), text.into_bytes());
+            let path = path.to_string_lossy().replace("@PROFILE@", profile);
+            let text = text.replace("@PROFILE@", profile);
+            let text = text.replace("@CLIENTS@", clients);
+            replaced.insert(path.into(), text.into_bytes());
         }
     }
-    Ok(filled)
+    Ok(replaced)
+}
+
+/// Reads every file below a folder.
+fn read_all(folder: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inner) = folders.pop() {
+        let reading = || format!("reading {}", inner.display());
+        for entry in fs::read_dir(&inner).with_context(reading)? {
+            let path = entry.with_context(reading)?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let content = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            let inside = path.strip_prefix(folder).expect("it was listed from there");
+            files.insert(inside.to_owned(), content);
+        }
+    }
+    Ok(files)
+}
+
+/// Writes a file and the folders that it is in.
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().expect("a file is in a folder");
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, content))
+        .with_context(|| format!("writing {}", path.display()))
 }

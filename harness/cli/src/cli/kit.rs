@@ -1,15 +1,17 @@
 //! `harness kit`: puts our contender, and our upstream if asked to, into a checkout of the public
-//! harness; takes them out; or prints what that would change.
+//! harness, or takes them out.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::kit::{Change, Checkout, Kit};
+use crate::kit::{Checkout, Kit};
 use testbed::state;
 use testbed::terminal::print;
+
+/// Lines of context that `git apply` asks for.
+const PATCH_CONTEXT: usize = 3;
 
 /// Options of `harness kit`.
 #[derive(Args, Debug)]
@@ -17,54 +19,48 @@ pub(super) struct KitOptions {
     /// A checkout of the public harness, RogerThomas/api-benchmarks on GitHub
     #[arg(value_name = "DIR")]
     checkout: PathBuf,
-    /// Put our upstream in place of the checkout's too
+    /// Replace the checkout's upstream by ours too
     #[arg(long, conflicts_with = "remove")]
     upstream: bool,
-    /// Take out what the kit brought, to the byte
+    /// Take the kit out: every file is as before
     #[arg(long)]
     remove: bool,
     /// Change nothing: print the changes as a patch for `git apply`
-    #[arg(long)]
+    #[arg(long, conflicts_with = "remove")]
     dry_run: bool,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// This is no checkout of the suite, that is none of the public harness, or a file there was
-/// edited or has changed shape. Then nothing was changed.
+/// The process runs outside of the suite, DIR is not the public harness, or a file there was edited
+/// or has changed shape. Then nothing was changed.
 pub(super) fn kit(options: &KitOptions) -> Result<()> {
-    let checkout = Checkout::at(&options.checkout)?;
+    let checkout = Checkout::open(&options.checkout)?;
     let suite = state::checkout()
         .context("the kit is made from a checkout of the suite: run this inside of one")?;
-    let kit = Kit::of(&suite)?;
-    let changes = match options.remove {
-        true => checkout.remove(&kit)?,
-        false => checkout.install(&kit, options.upstream)?,
-    };
-    if options.dry_run {
-        // A reader that has gone has seen enough.
-        let _ = stdout().write_all(&checkout.patch(&changes)?);
-        return Ok(());
-    }
-    match options.remove {
-        true => checkout.undo(&changes)?,
-        false => checkout.apply(&kit, &changes)?,
-    }
+    let kit = Kit::generate(&suite)?;
     let shown = options.checkout.display();
-    if changes.is_empty() {
-        print(format_args!("{shown}: nothing to change"));
+    if options.dry_run {
+        let patch = checkout.patch(&kit, options.upstream, PATCH_CONTEXT)?;
+        // Exactly: the last line of a patch may be a space.
+        patch.lines().for_each(print);
         return Ok(());
     }
-    let count = |is_so: fn(&Change) -> bool| changes.iter().filter(|change| is_so(change)).count();
-    print(format_args!(
-        "{shown}: {} files added, {} changed, {} removed",
-        count(|change| change.before.is_none()),
-        count(|change| change.before.is_some() && change.after.is_some()),
-        count(|change| change.after.is_none()),
-    ));
-    if !options.remove {
-        print("now, in there: task bench -- --frameworks \"axum axum-tuned gin\"");
-    }
+    let message = if options.remove {
+        match checkout.remove()? {
+            true => format!("{shown}: removed"),
+            false => format!("{shown}: nothing to remove; if a commit brought the kit, revert it"),
+        }
+    } else {
+        match checkout.install(&kit, options.upstream)? {
+            0 => format!("{shown}: nothing to change"),
+            files => format!(
+                "{shown}: {files} files added or changed; now run there: \
+                 task bench -- --frameworks \"axum axum-tuned gin\""
+            ),
+        }
+    };
+    print(message);
     Ok(())
 }

@@ -1,349 +1,226 @@
-//! A checkout of the public harness: what the kit changes in it, and what undoes it.
+//! A checkout of the public harness, and the patch that puts the kit into it.
 //!
-//! What the kit wrote, and what stood there before, is kept in the checkout's git folder, where no
-//! commit and no `git status` sees it. So a file that somebody edited is told from one that an
-//! older kit wrote.
+//! git makes, applies and reverses the patch: all of it or nothing, and never over an edited file. The
+//! patch is kept in the checkout's git folder until the kit is taken out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
-use super::edit::Edit;
-use super::files::{Files, copy_mode, read_all, read_if_there, write};
-use super::{Change, Kit, UPSTREAM};
+use super::{Kit, UPSTREAM, write};
 
-/// What tells a checkout of the public harness from any other folder.
+/// The file that distinguishes a checkout of the public harness from any other folder.
 const BASE: &str = "compose.base.yml";
 
-/// Folder inside the git folder.
-const KEPT: &str = "reference-target-suite";
+/// The patch of the kit that was put in, in the git folder.
+const PATCH: &str = "reference-target-suite.patch";
 
-/// Folders inside that: what was replaced, and what the kit wrote last.
-const BEFORE: &str = "before";
-const AFTER: &str = "after";
+/// Other lines beside the kit's may change after it was put in, so the patch has no context.
+const APPLY: [&str; 3] = ["apply", "--unidiff-zero", "--whitespace=nowarn"];
 
-/// A checkout.
+/// A checkout of the public harness.
 pub(crate) struct Checkout {
     folder: PathBuf,
-    kept: PathBuf,
+    patch: PathBuf,
 }
 
 impl Checkout {
-    /// The checkout in `folder`.
+    /// Opens the checkout in `folder`.
     ///
     /// # Errors
-    /// There is none: no `compose.base.yml`, no git, or not its topmost folder.
-    pub(crate) fn at(folder: &Path) -> Result<Self> {
+    /// The folder has no `compose.base.yml`, or is not the top folder of a git repository.
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
         let shown = folder.display();
         ensure!(
             folder.join(BASE).is_file(),
             "{shown} is no checkout of api-benchmarks: it has no {BASE}"
         );
-        let git = git(
+        let paths = git(
             folder,
             &["rev-parse", "--absolute-git-dir", "--show-prefix"],
         )?;
-        let said = String::from_utf8_lossy(&git.stdout);
-        let mut lines = said.lines();
+        let mut lines = paths.lines();
         let (Some(git_folder), "") = (lines.next(), lines.next().unwrap_or_default()) else {
-            bail!(
-                "{shown} is no checkout of api-benchmarks: git has it in no repository of its own"
-            );
+            bail!("{shown} is no checkout of api-benchmarks: it is a folder inside a repository");
         };
         Ok(Self {
             folder: folder.to_owned(),
-            kept: Path::new(git_folder).join(KEPT),
+            patch: Path::new(git_folder).join(PATCH),
         })
     }
 
-    /// What brings the kit in, with our upstream in place of its own or not. What is there already
-    /// is no change.
+    /// Puts the kit in, in place of an older one, and returns the number of changed files.
     ///
     /// # Errors
-    /// A file that would be overwritten is neither the kit's nor committed, or one that lines are
-    /// added to has changed shape.
-    pub(crate) fn install(&self, kit: &Kit, with_upstream: bool) -> Result<Vec<Change>> {
-        let mut files = self.replaced(&kit.contender, kit.contender.keys().cloned())?;
+    /// As for [`Self::remove`] and [`Self::patch`]; then nothing is changed.
+    pub(crate) fn install(&self, kit: &Kit, with_upstream: bool) -> Result<usize> {
+        let older = match self.patch.exists() {
+            true => fs::read_to_string(&self.patch)
+                .with_context(|| format!("reading {}", self.patch.display()))?,
+            false => String::new(),
+        };
+        let with_upstream = with_upstream || older.contains(UPSTREAM.0);
+        if !older.is_empty() {
+            self.remove()?;
+        }
+        let installed = self.patch(kit, with_upstream, 0).and_then(|patch| {
+            if older.is_empty() {
+                self.must_be_committed(kit, &patch)?;
+            }
+            self.apply(&patch)?;
+            Ok(patch)
+        });
+        match installed {
+            Ok(patch) if patch == older => Ok(0),
+            Ok(patch) => Ok(patch
+                .lines()
+                .filter(|line| line.starts_with("diff --git "))
+                .count()),
+            Err(error) => {
+                self.apply(&older)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the kit out; returns false if none was put in.
+    ///
+    /// # Errors
+    /// A file of the kit was edited; then nothing is changed.
+    pub(crate) fn remove(&self) -> Result<bool> {
+        if !self.patch.exists() {
+            return Ok(false);
+        }
+        let patch = self.patch.to_string_lossy();
+        git(&self.folder, &[&APPLY[..], &["--reverse", &patch]].concat())
+            .context("the kit was edited after it was put in")?;
+        fs::remove_file(&self.patch).with_context(|| format!("removing {patch}"))?;
+        Ok(true)
+    }
+
+    /// Returns the patch that puts the kit in, with this many lines of context; empty if the
+    /// checkout has the kit.
+    ///
+    /// # Errors
+    /// A file that lines are added to has none of the lines that they belong to, or the checkout
+    /// has no upstream to replace.
+    pub(crate) fn patch(&self, kit: &Kit, with_upstream: bool, context: usize) -> Result<String> {
+        let mut files = kit.contender.clone();
+        let mut paths = BTreeSet::new();
         if with_upstream {
-            files.extend(self.replaced(&kit.upstream, self.upstream_paths(kit)?)?);
+            files.extend(kit.upstream.clone());
+            paths.extend(self.upstream_paths()?);
         }
-        let mut foreign = Vec::new();
-        for Change {
-            path,
-            before,
-            after,
-        } in &files
-        {
-            let is_ours = before == after || *before == self.kept(AFTER, path)?;
-            if before.is_some() && !is_ours && !self.is_committed(path)? {
-                foreign.push(path.display().to_string());
+        paths.extend(files.keys().cloned());
+        paths.extend(kit.edits.iter().map(|edit| PathBuf::from(&edit.file)));
+
+        let temporary = tempfile::tempdir().context("making a temporary folder for the kit")?;
+        let [before, after] = ["a", "b"].map(|side| temporary.path().join(side));
+        for path in &paths {
+            let is_replaced = path.starts_with(UPSTREAM.0);
+            copy(&self.folder, &before, path)?;
+            if !is_replaced || files.contains_key(path) {
+                copy(&self.folder, &after, path)?;
             }
         }
+        for (path, content) in &files {
+            write(&after.join(path), content)?;
+        }
+        for edit in &kit.edits {
+            let shown = self.folder.join(&edit.file);
+            let path = after.join(&edit.file);
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("reading {}", shown.display()))?;
+            let text = edit
+                .insert(&text)
+                .with_context(|| format!("{} has changed shape", shown.display()))?;
+            write(&path, text.as_bytes())?;
+        }
+        difference(&temporary, context)
+    }
+
+    /// Applies a patch and keeps it.
+    fn apply(&self, patch: &str) -> Result<()> {
+        if patch.is_empty() {
+            return Ok(());
+        }
+        write(&self.patch, patch.as_bytes())?;
+        let path = self.patch.to_string_lossy();
+        let applied = git(&self.folder, &[&APPLY[..], &[&path]].concat());
+        if applied.is_err() {
+            let _ = fs::remove_file(&self.patch);
+        }
+        applied.map(drop)
+    }
+
+    /// Lists the files of the checkout's upstream.
+    fn upstream_paths(&self) -> Result<Vec<PathBuf>> {
+        let listed = git(
+            &self.folder,
+            &["ls-files", "-z", "--cached", "--others", "--", UPSTREAM.0],
+        )?;
         ensure!(
-            foreign.is_empty(),
-            "would be overwritten, and is neither the kit's nor committed: {}",
-            foreign.join(", ")
-        );
-        let mut changes = self.edited(kit, Edit::insert)?;
-        changes.extend(files);
-        changes.retain(|change| change.before != change.after);
-        Ok(changes)
-    }
-
-    /// What takes the kit out again, and an upstream of ours with it.
-    ///
-    /// # Errors
-    /// A file of the kit was edited, or what our upstream replaced is not known.
-    pub(crate) fn remove(&self, kit: &Kit) -> Result<Vec<Change>> {
-        let mut paths: Vec<PathBuf> = kit.contender.keys().cloned().collect();
-        // Those of an older kit too.
-        for side in [BEFORE, AFTER] {
-            paths.extend(self.kept_paths(side)?);
-        }
-        paths.sort();
-        paths.dedup();
-        let mut changes = self.edited(kit, |edit, text| Ok(edit.remove(text)))?;
-        let mut foreign = Vec::new();
-        for path in paths {
-            let before = self.read(&path)?;
-            let after = self.kept(BEFORE, &path)?;
-            let ours = [self.kept(AFTER, &path)?, kit.contender.get(&path).cloned()];
-            if before.is_some() && before != after && !ours.contains(&before) {
-                foreign.push(path.display().to_string());
-            }
-            changes.push(Change {
-                path,
-                before,
-                after,
-            });
-        }
-        ensure!(
-            foreign.is_empty(),
-            "would be lost, and is not as the kit left it: {}",
-            foreign.join(", ")
-        );
-        let has_our_upstream = kit.upstream.iter().any(|(path, content)| {
-            let there = self.read(path);
-            there.is_ok_and(|there| there.as_ref() == Some(content))
-        });
-        ensure!(
-            !has_our_upstream
-                || changes
-                    .iter()
-                    .any(|change| change.path.starts_with(UPSTREAM.0)),
-            "{} is ours, and what it replaced is not known here: `git revert` the commit that brought it",
-            UPSTREAM.0
-        );
-        changes.retain(|change| change.before != change.after);
-        Ok(changes)
-    }
-
-    /// Makes the changes of an installation, and keeps what undoes them.
-    ///
-    /// # Errors
-    /// The file system refuses; what was done so far stays.
-    pub(crate) fn apply(&self, kit: &Kit, changes: &[Change]) -> Result<()> {
-        for change in changes {
-            if !kit.edits(&change.path) {
-                let before = change.before.as_deref();
-                let is_theirs =
-                    before.is_some() && change.before != self.kept(AFTER, &change.path)?;
-                if is_theirs {
-                    let kept = self.kept.join(BEFORE).join(&change.path);
-                    write(&kept, before)?;
-                    copy_mode(&self.folder.join(&change.path), &kept)?;
-                }
-                write(
-                    &self.kept.join(AFTER).join(&change.path),
-                    change.after.as_deref(),
-                )?;
-            }
-            self.change(change)?;
-        }
-        Ok(())
-    }
-
-    /// Makes the changes of a removal, and forgets what was kept.
-    ///
-    /// # Errors
-    /// The file system refuses; what was done so far stays.
-    pub(crate) fn undo(&self, changes: &[Change]) -> Result<()> {
-        for change in changes {
-            self.change(change)?;
-            let kept = self.kept.join(BEFORE).join(&change.path);
-            if kept.exists() {
-                copy_mode(&kept, &self.folder.join(&change.path))?;
-            }
-        }
-        if self.kept.exists() {
-            fs::remove_dir_all(&self.kept)
-                .with_context(|| format!("removing {}", self.kept.display()))?;
-        }
-        Ok(())
-    }
-
-    /// The changes as a patch that `git apply` takes; empty if nothing changes. git itself writes
-    /// it, from two folders.
-    ///
-    /// # Errors
-    /// There is no room for two copies of what changes.
-    pub(crate) fn patch(&self, changes: &[Change]) -> Result<Vec<u8>> {
-        let folder = tempfile::tempdir().context("making a folder for a patch")?;
-        for change in changes {
-            // git names the sides of a patch as these folders are named.
-            for (side, content) in [("a", &change.before), ("b", &change.after)] {
-                let path = folder.path().join(side).join(&change.path);
-                write(&path, content.as_deref())?;
-                let there = self.folder.join(&change.path);
-                if content.is_some() && there.exists() {
-                    copy_mode(&there, &path)?;
-                }
-            }
-        }
-        if changes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let output = Command::new("git")
-            .args([
-                "diff",
-                "--no-index",
-                "--no-prefix",
-                "--no-color",
-                "--no-ext-diff",
-                "a",
-                "b",
-            ])
-            .current_dir(folder.path())
-            .output()
-            .context("git is missing: install it, for example `apt install git`")?;
-        // 1 says that there are differences.
-        ensure!(
-            matches!(output.status.code(), Some(0 | 1)),
-            "git made no patch: {}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
-        Ok(output.stdout)
-    }
-
-    fn change(&self, change: &Change) -> Result<()> {
-        let path = self.folder.join(&change.path);
-        write(&path, change.after.as_deref())?;
-        if change.after.is_none() {
-            // git knows no folders: one that is empty now was the kit's.
-            let folders = path
-                .ancestors()
-                .skip(1)
-                .take_while(|folder| *folder != self.folder);
-            for folder in folders {
-                if fs::remove_dir(folder).is_err() {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is at these paths becomes these files; who is not among them goes.
-    fn replaced(
-        &self,
-        files: &Files,
-        paths: impl IntoIterator<Item = PathBuf>,
-    ) -> Result<Vec<Change>> {
-        let changes = paths.into_iter().map(|path| {
-            Ok(Change {
-                before: self.read(&path)?,
-                after: files.get(&path).cloned(),
-                path,
-            })
-        });
-        changes.collect()
-    }
-
-    /// The paths of our upstream, and of the checkout's own.
-    fn upstream_paths(&self, kit: &Kit) -> Result<BTreeSet<PathBuf>> {
-        let listed = git(&self.folder, &["ls-files", "-z", "--", UPSTREAM.0])?;
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let theirs: BTreeSet<PathBuf> = listed.split_terminator('\0').map(PathBuf::from).collect();
-        ensure!(
-            !theirs.is_empty(),
+            !listed.is_empty(),
             "{} has changed shape: git has no {} in it",
             self.folder.display(),
             UPSTREAM.0
         );
-        Ok(theirs
-            .into_iter()
-            .chain(kit.upstream.keys().cloned())
-            .collect())
+        Ok(listed.split_terminator('\0').map(PathBuf::from).collect())
     }
 
-    /// The files that the kit adds lines to, or takes them from.
-    fn edited(
-        &self,
-        kit: &Kit,
-        edit_text: impl Fn(&Edit, &str) -> Result<String>,
-    ) -> Result<Vec<Change>> {
-        let mut texts: BTreeMap<PathBuf, (String, String)> = BTreeMap::new();
-        for edit in &kit.edits {
-            let path = PathBuf::from(&edit.file);
-            let (before, after) = match texts.remove(&path) {
-                Some(texts) => texts,
-                None => {
-                    let file = self.folder.join(&path);
-                    let text = fs::read_to_string(&file)
-                        .with_context(|| format!("reading {}", file.display()))?;
-                    (text.clone(), text)
-                }
-            };
-            let after = edit_text(edit, &after).with_context(|| {
-                format!("{} has changed shape", self.folder.join(&path).display())
-            })?;
-            texts.insert(path, (before, after));
+    /// Fails if the patch replaces or removes a file that git cannot restore.
+    fn must_be_committed(&self, kit: &Kit, patch: &str) -> Result<()> {
+        let changed = patch.lines().filter_map(|line| line.strip_prefix("--- a/"));
+        let replaced = changed.filter(|path| kit.edits.iter().all(|edit| edit.file != *path));
+        for path in replaced {
+            let status = ["status", "--porcelain", "--ignored", "--", path];
+            ensure!(
+                git(&self.folder, &status)?.is_empty(),
+                "{path} would be overwritten and is not committed: commit or move it first"
+            );
         }
-        let changes = texts.into_iter().map(|(path, (before, after))| Change {
-            path,
-            before: Some(before.into_bytes()),
-            after: Some(after.into_bytes()),
-        });
-        Ok(changes.collect())
-    }
-
-    /// Whether a file is as the last commit has it.
-    fn is_committed(&self, path: &Path) -> Result<bool> {
-        let path = path.to_str().context("a path that is no text")?;
-        let status = git(
-            &self.folder,
-            &["status", "--porcelain", "--ignored", "--", path],
-        )?;
-        Ok(status.stdout.is_empty())
-    }
-
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
-        read_if_there(&self.folder.join(path))
-    }
-
-    fn kept(&self, side: &str, path: &Path) -> Result<Option<Vec<u8>>> {
-        read_if_there(&self.kept.join(side).join(path))
-    }
-
-    fn kept_paths(&self, side: &str) -> Result<Vec<PathBuf>> {
-        let folder = self.kept.join(side);
-        match folder.exists() {
-            true => Ok(read_all(&folder)?.into_keys().collect()),
-            false => Ok(Vec::new()),
-        }
+        Ok(())
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> Result<Output> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(arguments)
-        .output()
-        .context("git is missing: install it, for example `apt install git`")?;
+/// Compares the folders `a` and `b`.
+fn difference(temporary: &TempDir, context: usize) -> Result<String> {
+    let context = format!("--unified={context}");
+    let options = [
+        "diff",
+        "--no-index",
+        "--no-prefix",
+        "--no-renames",
+        &context,
+    ];
+    let plain = ["--no-color", "--no-ext-diff", "a", "b"];
+    let output = run_git(temporary.path(), &[&options[..], &plain].concat())?;
+    // 1 means that there are differences.
+    ensure!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "git diff failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    String::from_utf8(output.stdout).context("a file of the kit is not UTF-8")
+}
+
+/// Copies a file, with its permissions, if it exists.
+fn copy(from: &Path, to: &Path, path: &Path) -> Result<()> {
+    let (from, to) = (from.join(path), to.join(path));
+    if from.is_file() {
+        write(&to, b"")?;
+        fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs git, which must succeed, and returns its standard output.
+fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = run_git(folder, arguments)?;
     ensure!(
         output.status.success(),
         "git {} in {}: {}",
@@ -351,5 +228,11 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<Output> {
         folder.display(),
         String::from_utf8_lossy(&output.stderr).trim_end()
     );
-    Ok(output)
+    String::from_utf8(output.stdout).context("git printed a path that is not UTF-8")
+}
+
+fn run_git(folder: &Path, arguments: &[&str]) -> Result<Output> {
+    let mut git = Command::new("git");
+    git.args(arguments).current_dir(folder);
+    git.output().context("git cannot be run: install it")
 }

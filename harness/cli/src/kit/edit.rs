@@ -1,5 +1,5 @@
-//! Lines that the kit inserts into files of the checkout, found by the lines around them, so that
-//! what else those files say may change.
+//! Lines that the kit inserts into files of the checkout, at the end of a list that is found by its
+//! first and last line: the rest of those files may change.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -10,11 +10,11 @@ use serde::Deserialize;
 pub(super) struct Edit {
     /// Path in the checkout.
     pub(super) file: String,
-    /// The line that opens the list which they belong to.
+    /// The first line of the list that the lines belong to.
     after: String,
-    /// The line that ends it, which they stand in front of.
+    /// The line after the list.
     before: String,
-    /// The lines, each with its end.
+    /// The lines, each with its line end.
     text: String,
 }
 
@@ -30,12 +30,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Edit>> {
 }
 
 impl Edit {
-    /// The file with the lines; as it is if it has them already.
+    /// Returns the file with the lines; the same file if it has them already.
     ///
     /// # Errors
-    /// It has no such list.
+    /// The file has no such list.
     pub(super) fn insert(&self, file: &str) -> Result<String> {
-        if self.is_in(file) {
+        // At the start of a line: the first line of `text` could end another one.
+        if file.contains(&format!("\n{}", self.text)) {
             return Ok(file.to_owned());
         }
         let Some(opened) = self.opened(file) else {
@@ -55,20 +56,7 @@ impl Edit {
         )
     }
 
-    /// The file without the lines; as it is if it has them not.
-    pub(super) fn remove(&self, file: &str) -> String {
-        match file.split_once(&self.text) {
-            Some((before, after)) if self.is_in(file) => before.to_owned() + after,
-            _ => file.to_owned(),
-        }
-    }
-
-    fn is_in(&self, file: &str) -> bool {
-        // At the start of a line: the first line of `text` could end another.
-        file.contains(&format!("\n{}", self.text))
-    }
-
-    /// Where the line after `after` begins.
+    /// Returns the position behind the line `after`.
     fn opened(&self, file: &str) -> Option<usize> {
         let mut end = 0;
         for line in file.split_inclusive('\n') {
@@ -98,22 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_stand_at_the_end_of_their_list_and_nowhere_else() {
+    fn lines_are_inserted_once_at_the_end_of_their_list() {
         let edited = edit("y = [", "]").insert(FILE).unwrap();
         assert_eq!(edited, "x = [\n    1,\n]\ny = [\n    2,\n    3,\n]\n");
+        assert_eq!(edit("y = [", "]").insert(&edited).unwrap(), edited);
     }
 
     #[test]
-    fn twice_is_once_and_removing_gives_back_every_byte() {
-        let edit = edit("x = [", "]");
-        let once = edit.insert(FILE).unwrap();
-        assert_eq!(edit.insert(&once).unwrap(), once);
-        assert_eq!(edit.remove(&once), FILE);
-        assert_eq!(edit.remove(FILE), FILE);
-    }
-
-    #[test]
-    fn a_list_that_is_not_there_is_named() {
+    fn missing_list_is_named() {
         let error = |edit: Edit| edit.insert(FILE).unwrap_err().to_string();
         assert_eq!(error(edit("z = [", "]")), "it has no line `z = [`");
         let unended = error(edit("y = [", ")"));

@@ -1,5 +1,5 @@
-//! A few crates of the workspace as a workspace of their own: their manifests without what only
-//! tests need, the root's without what they do not use, and a lockfile of the same versions.
+//! A few crates of the workspace as a workspace of their own: without tests and their dependencies,
+//! and with a lockfile of the same versions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,22 +9,21 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use toml_edit::{Array, DocumentMut, TableLike};
 
-use super::files::{Files, read_all, write};
+use super::{Files, read_all, write};
 
 const MANIFEST: &str = "Cargo.toml";
 const LOCKFILE: &str = "Cargo.lock";
 
-/// What a copy has beside its crates.
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
-/// What a build there makes is not part of what it is built from.
+/// The content of `.dockerignore`: the results of a build there are not sources.
 const IGNORED: &str = "target\n";
 
-/// The workspace of these members, by the paths of its files.
+/// Returns the files of a workspace of these members.
 ///
 /// # Errors
-/// A file cannot be read, a manifest is not one, or Cargo finds no versions.
-pub(super) fn of(suite: &Path, members: &[&str]) -> Result<Files> {
+/// A file cannot be read, a manifest is invalid, or Cargo finds no versions.
+pub(super) fn reduced_to(suite: &Path, members: &[&str]) -> Result<Files> {
     let mut files = Files::new();
     let mut used = BTreeSet::new();
     for member in members {
@@ -39,7 +38,7 @@ pub(super) fn of(suite: &Path, members: &[&str]) -> Result<Files> {
         files.insert(path, manifest.into_bytes());
     }
     let root = text(suite, Path::new(MANIFEST))?;
-    let root = of_members(&root, members, &used).context("in the workspace's Cargo.toml")?;
+    let root = with_members(&root, members, &used).context("in the workspace's Cargo.toml")?;
     files.insert(MANIFEST.into(), root.into_bytes());
     for licence in LICENCES {
         files.insert(
@@ -58,8 +57,7 @@ fn text(suite: &Path, path: &Path) -> Result<String> {
     fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// A crate's manifest without its tests' dependencies; what it takes from the workspace is added
-/// to `used`.
+/// Removes the dependencies of tests from a crate's manifest, and adds the others to `used`.
 fn without_tests(manifest: &str, used: &mut BTreeSet<String>) -> Result<String> {
     let mut document: DocumentMut = manifest.parse()?;
     document.remove("dev-dependencies");
@@ -71,8 +69,8 @@ fn without_tests(manifest: &str, used: &mut BTreeSet<String>) -> Result<String> 
     Ok(document.to_string())
 }
 
-/// The root's manifest for these members, who use these dependencies.
-fn of_members(manifest: &str, members: &[&str], used: &BTreeSet<String>) -> Result<String> {
+/// Reduces the root's manifest to these members and their dependencies.
+fn with_members(manifest: &str, members: &[&str], used: &BTreeSet<String>) -> Result<String> {
     let mut document: DocumentMut = manifest.parse()?;
     document["workspace"]["members"] = Array::from_iter(members.iter().copied()).into();
     let dependencies = document["workspace"]["dependencies"]
@@ -86,30 +84,30 @@ fn of_members(manifest: &str, members: &[&str], used: &BTreeSet<String>) -> Resu
     for name in unused {
         dependencies.remove(&name);
     }
-    // How the suite's own tests are built.
+    // The suite's own tests are built with it.
     if let Some(profiles) = document["profile"].as_table_like_mut() {
         profiles.remove("dev");
     }
     Ok(document.to_string())
 }
 
-/// The lockfile as Cargo cuts it down to what these files need; it asks no registry, since
-/// whoever runs this has built the whole.
+/// Lets Cargo reduce the lockfile to the dependencies of these files. Cargo needs no registry: the
+/// user has built the whole workspace.
 fn locked(files: &Files, whole: &str) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().context("making a folder for the crates of the kit")?;
     for (path, content) in files {
-        write(&folder.path().join(path), Some(content))?;
+        write(&folder.path().join(path), content)?;
     }
     let lockfile = folder.path().join(LOCKFILE);
-    write(&lockfile, Some(whole.as_bytes()))?;
+    write(&lockfile, whole.as_bytes())?;
     let output = Command::new("cargo")
         .args(["update", "--workspace", "--offline"])
         .current_dir(folder.path())
         .output()
-        .context("cargo is missing: install Rust with rustup, https://rustup.rs")?;
+        .context("cargo cannot be run: install Rust with rustup, https://rustup.rs")?;
     ensure!(
         output.status.success(),
-        "cargo makes no lockfile for the kit (run `make build` first, which fetches all it needs):\n{}",
+        "cargo cannot reduce the lockfile; build the workspace first, which downloads its crates:\n{}",
         String::from_utf8_lossy(&output.stderr).trim_end()
     );
     fs::read(&lockfile).with_context(|| format!("reading {}", lockfile.display()))
