@@ -1,119 +1,72 @@
-//! The files that make our contender and our upstream part of a checkout of the public harness:
-//! some are kept in `kit/`, the crates are copied from this workspace.
+//! `harness kit`: puts our contender, and our upstream if asked to, into a checkout of the public
+//! harness, or takes them out.
 
 mod checkout;
+mod content;
 mod edit;
 mod workspace;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use schema::env;
+use clap::Args;
+use testbed::state;
+use testbed::terminal::print;
 
-pub(crate) use checkout::Checkout;
+use checkout::Checkout;
+use content::Kit;
 
-use edit::Edit;
+/// Lines of context that `git apply` asks for.
+const PATCH_CONTEXT: usize = 3;
 
-/// Files by their paths in a folder.
-type Files = BTreeMap<PathBuf, Vec<u8>>;
-
-/// Files of the kit, at their places in a checkout.
-const FOLDER: &str = "kit/api-benchmarks/checkout";
-
-/// Lines of the kit in files that the checkout has already.
-const EDITS: &str = "kit/api-benchmarks/edits.toml";
-
-/// The contenders, and the value of `CLIENTS` that tells them apart: both are the same program. A
-/// file whose path has `@PROFILE@` is written once for each.
-const PROFILES: [(&str, &str); 2] = [("axum", "idiomatic"), ("axum-tuned", "tuned")];
-
-/// Folder of the contenders in a checkout, and their crates.
-const CONTENDER: (&str, &[&str]) = ("services/axum", &["schema", "serve", "target-axum"]);
-
-/// Folder of the upstream, which a checkout has already, and its crates.
-const UPSTREAM: (&str, &[&str]) = ("services/upstream", &["schema", "serve", "upstream"]);
-
-/// The kit of one state of the suite.
-pub(crate) struct Kit {
-    /// Files that a checkout does not have.
-    contender: Files,
-    /// Files that replace everything in the folder of the checkout's upstream.
-    upstream: Files,
-    edits: Vec<Edit>,
+/// Options of `harness kit`.
+#[derive(Args, Debug)]
+pub(super) struct KitOptions {
+    /// A checkout of the public harness, RogerThomas/api-benchmarks on GitHub
+    #[arg(value_name = "DIR")]
+    checkout: PathBuf,
+    /// Replace the checkout's upstream by ours too
+    #[arg(long, conflicts_with = "remove")]
+    upstream: bool,
+    /// Take the kit out: every file is as before
+    #[arg(long)]
+    remove: bool,
+    /// Change nothing: print the changes as a patch for `git apply`
+    #[arg(long, conflicts_with = "remove")]
+    dry_run: bool,
 }
 
-impl Kit {
-    /// Generates the kit from the checkout of the suite in `suite`.
-    ///
-    /// # Errors
-    /// A file of the suite cannot be read, or Cargo cannot reduce the lockfile.
-    pub(crate) fn generate(suite: &Path) -> Result<Self> {
-        let kept = with_values(read_all(&suite.join(FOLDER))?)?;
-        let is_upstream = |path: &Path| path.starts_with(UPSTREAM.0);
-        let (mut upstream, mut contender): (Files, Files) =
-            kept.into_iter().partition(|(path, _)| is_upstream(path));
-        for ((folder, members), files) in [(CONTENDER, &mut contender), (UPSTREAM, &mut upstream)] {
-            for (path, content) in workspace::reduced_to(suite, members)? {
-                files.insert(Path::new(folder).join(path), content);
-            }
-        }
-        let path = suite.join(EDITS);
-        let edits =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let edits = edit::parse(&edits).with_context(|| format!("in {}", path.display()))?;
-        Ok(Self {
-            contender,
-            upstream,
-            edits,
-        })
+/// Runs the command.
+///
+/// # Errors
+/// The process runs outside of the suite, DIR is not the public harness, or a file there was edited
+/// or has changed shape. Then nothing was changed.
+pub(super) fn kit(options: &KitOptions) -> Result<()> {
+    let checkout = Checkout::open(&options.checkout)?;
+    let suite = state::checkout()
+        .context("the kit is made from a checkout of the suite: run this inside of one")?;
+    let kit = Kit::generate(&suite)?;
+    let shown = options.checkout.display();
+    if options.dry_run {
+        let patch = checkout.patch(&kit, options.upstream, PATCH_CONTEXT)?;
+        // Exactly: the last line of a patch may be a space.
+        patch.lines().for_each(print);
+        return Ok(());
     }
-}
-
-/// Replaces the contract's names and the profiles' between `@` by their values.
-fn with_values(files: Files) -> Result<Files> {
-    let mut replaced = Files::new();
-    for (path, content) in files {
-        let mut text = String::from_utf8(content)
-            .with_context(|| format!("{} is not UTF-8", path.display()))?;
-        for (name, value) in env::bench() {
-            text = text.replace(&format!("@{name}@"), value);
+    let message = if options.remove {
+        match checkout.remove()? {
+            true => format!("{shown}: removed"),
+            false => format!("{shown}: nothing to remove; if a commit brought the kit, revert it"),
         }
-        for (profile, clients) in PROFILES {
-            let path = path.to_string_lossy().replace("@PROFILE@", profile);
-            let text = text.replace("@PROFILE@", profile);
-            let text = text.replace("@CLIENTS@", clients);
-            replaced.insert(path.into(), text.into_bytes());
+    } else {
+        match checkout.install(&kit, options.upstream)? {
+            0 => format!("{shown}: nothing to change"),
+            files => format!(
+                "{shown}: {files} files added or changed; now run there: \
+                 task bench -- --frameworks \"axum axum-tuned gin\""
+            ),
         }
-    }
-    Ok(replaced)
-}
-
-/// Reads every file below a folder.
-fn read_all(folder: &Path) -> Result<Files> {
-    let mut files = Files::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(inner) = folders.pop() {
-        let reading = || format!("reading {}", inner.display());
-        for entry in fs::read_dir(&inner).with_context(reading)? {
-            let path = entry.with_context(reading)?.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let content = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            let inside = path.strip_prefix(folder).expect("it was listed from there");
-            files.insert(inside.to_owned(), content);
-        }
-    }
-    Ok(files)
-}
-
-/// Writes a file and the folders that it is in.
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path.parent().expect("a file is in a folder");
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(path, content))
-        .with_context(|| format!("writing {}", path.display()))
+    };
+    print(message);
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The two services of a native start: what they run with, whether they answer.
+//! The upstream and the target as processes that `up` starts.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,6 @@ use schema::env::{
     UPSTREAM_URL, Variable, WORKERS,
 };
 use schema::routes;
-
 use testbed::account::Account;
 use testbed::daemon::Daemon;
 use testbed::program::Program;
@@ -19,39 +18,38 @@ use testbed::raw::{Answer, Connection};
 use testbed::state::State;
 use testbed::terminal::ADDRESS;
 
-/// Variables that the caller may set for a start of their own.
+/// Variables of the caller that the services keep.
 const TUNABLE: [Variable; 4] = [WORKERS, CLIENTS, DB_POOL_SIZE, UPSTREAM_POOL_SIZE];
 
-/// Time for one answer about its health; `/ready` asks Postgres and the upstream first.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for one response; `/ready` tries Postgres and the upstream first.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A service on a port.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
-    /// Its process.
     pub(crate) daemon: Daemon,
-    /// Its port on 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub(crate) port: u16,
-    /// Path that answers 200 when the service is of use.
+    /// Path that responds with 200 once the service is ready.
     pub(crate) ready_path: &'static str,
     program: Program,
     record: PathBuf,
 }
 
 impl Service {
-    /// The upstream, with its faults.
+    /// Creates the upstream, with faults on demand.
     ///
     /// # Errors
-    /// It is not built.
+    /// The executable is not built.
     pub(crate) fn upstream(state: &State, port: u16) -> Result<Self> {
         let program = program("upstream", port)?.variable(UPSTREAM_FAULTS.name, "1");
         Ok(Self::new(state, "upstream", port, routes::HEALTH, program))
     }
 
-    /// The target, with the upstream and the Postgres on these ports.
+    /// Creates the target, with the upstream and the Postgres on these ports.
     ///
     /// # Errors
-    /// It is not built.
+    /// The executable is not built.
     pub(crate) fn target(state: &State, port: u16, upstream: u16, postgres: u16) -> Result<Self> {
         let program = program("target-axum", port)?
             .variable(UPSTREAM_URL.name, format!("http://{ADDRESS}:{upstream}"))
@@ -76,10 +74,10 @@ impl Service {
         }
     }
 
-    /// Whether it runs as it would be started now, and answers.
+    /// Returns true if the service runs with these settings and responds.
     ///
     /// # Errors
-    /// Its state cannot be read.
+    /// The state cannot be read.
     pub(crate) fn is_up(&self) -> Result<bool> {
         let same = fs::read_to_string(&self.record).ok() == Some(self.record()?);
         let runs = self.daemon.running()?.is_some();
@@ -90,10 +88,10 @@ impl Service {
                 .is_ok_and(|answer| answer.status == 200))
     }
 
-    /// Starts it; it must not run.
+    /// Starts the service, which must not run.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// The process cannot be started.
     pub(crate) fn start(&self) -> Result<()> {
         let _ = fs::remove_file(&self.record);
         self.daemon.start(&self.program, &Account::current())?;
@@ -101,38 +99,38 @@ impl Service {
             .with_context(|| format!("writing {}", self.record.display()))
     }
 
-    /// Answer to `GET` of this path.
+    /// Sends `GET` of this path and returns the response.
     ///
     /// # Errors
-    /// It does not answer in time.
+    /// No response within [`RESPONSE_TIMEOUT`].
     pub(crate) fn get(&self, path: &str) -> Result<Answer> {
         let mut connection = Connection::open((ADDRESS, self.port).into())?;
         connection.send(format!(
             "GET {path} HTTP/1.1\r\nhost: {ADDRESS}\r\nconnection: close\r\n\r\n"
         ))?;
-        let answers = connection.readable_within(ANSWER_TIMEOUT)?;
-        ensure!(answers, "no answer within {ANSWER_TIMEOUT:?}");
+        let answers = connection.readable_within(RESPONSE_TIMEOUT)?;
+        ensure!(answers, "no response within {RESPONSE_TIMEOUT:?}");
         connection.answer()
     }
 
-    /// What a start is remembered by: the port, and a fingerprint of all the rest.
+    /// Returns the content of the record file: the port, and a fingerprint of all settings.
     fn record(&self) -> Result<String> {
         let fingerprint = self.program.fingerprint()?;
         Ok(format!("{} {fingerprint:016x}\n", self.port))
     }
 }
 
-/// The port that a service was last started on.
+/// Returns the port that a service was last started on.
 pub(crate) fn recorded_port(state: &State, name: &str) -> Option<u16> {
     let record = fs::read_to_string(record_path(state, name)).ok()?;
     record.split_whitespace().next()?.parse().ok()
 }
 
-fn record_path(state: &State, name: &str) -> PathBuf {
+pub(crate) fn record_path(state: &State, name: &str) -> PathBuf {
     state.folder().join(format!("{name}.started"))
 }
 
-/// The executable beside this one, with the bench values and what the caller may change of them.
+/// Returns the executable beside this one, with the bench values and the caller's [`TUNABLE`] ones.
 fn program(name: &str, port: u16) -> Result<Program> {
     let this = env::current_exe().context("looking for the executable's folder")?;
     let path = this.parent().unwrap_or(Path::new("/")).join(name);
@@ -141,16 +139,16 @@ fn program(name: &str, port: u16) -> Result<Program> {
         "{} is not built: run `cargo build --release -p upstream -p target-axum`",
         path.display()
     );
-    let bench = schema::env::bench().fold(Program::new(path), |program, (name, value)| {
-        program.variable(name, value)
-    });
-    let set = TUNABLE
+    let bench = schema::env::bench().map(|(name, value)| (name, value.into()));
+    let tuned = TUNABLE
         .iter()
         .filter_map(|variable| Some((variable.name, env::var_os(variable.name)?)));
-    let tuned = set.fold(bench, |program, (name, value)| {
-        program.variable(name, value)
-    });
-    Ok(tuned
+    let program = bench
+        .chain(tuned)
+        .fold(Program::new(path), |program, (name, value)| {
+            program.variable(name, value)
+        });
+    Ok(program
         .variable(HOST.name, ADDRESS.to_string())
         .variable(PORT.name, port.to_string()))
 }

@@ -1,15 +1,12 @@
-//! `harness up`: Postgres, upstream and target, running and ready when it returns.
+//! `harness up`: starts Postgres, the upstream and the target, and returns when they are ready.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
 use rustix::process::Signal;
 use schema::env::{TARGET_PORT, UPSTREAM_PORT};
-
-use crate::down::HELPERS;
-use crate::guide::Guide;
-use crate::service::{Service, recorded_port};
 use testbed::account::Account;
 use testbed::daemon::Daemon;
 use testbed::interrupt::Interrupt;
@@ -19,16 +16,38 @@ use testbed::postgres::cluster::{Cluster, FAST_SHUTDOWN};
 use testbed::postgres::obtain;
 use testbed::postgres::seed::seed;
 use testbed::state::State;
+use testbed::terminal::print;
 
-/// Time from the start of a service to its readiness.
+use super::down::HELPERS;
+use super::service::{Service, record_path, recorded_port};
+use super::urls;
+
+/// Time from the start of a service until it is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Starts what does not run, restarts what runs otherwise than it would be started now, leaves the
-/// rest alone, and waits until all of it is ready.
+/// Options of `harness up`: the ports of the services.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct UpOptions {
+    /// Port of the target on 127.0.0.1
+    #[arg(long, value_name = "PORT", env = TARGET_PORT.0, default_value_t = TARGET_PORT.1,
+          hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) target_port: u16,
+    /// Port of the upstream on 127.0.0.1
+    #[arg(long, value_name = "PORT", env = UPSTREAM_PORT.0, default_value_t = UPSTREAM_PORT.1,
+          hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) upstream_port: u16,
+}
+
+/// Runs the command: starts services that do not run, restarts those that run with other settings, and
+/// leaves the others alone.
 ///
 /// # Errors
-/// Interrupted, or a part does not come up: what this call started is stopped again.
-pub(crate) fn up(target_port: u16, upstream_port: u16) -> Result<Guide> {
+/// Interrupted, or a service does not start: the services that this call started are stopped again.
+pub(super) fn up(options: &UpOptions) -> Result<()> {
+    let UpOptions {
+        target_port,
+        upstream_port,
+    } = *options;
     ensure!(
         target_port != upstream_port,
         "{} and {} are both {target_port}: they must differ",
@@ -43,15 +62,23 @@ pub(crate) fn up(target_port: u16, upstream_port: u16) -> Result<Guide> {
         interrupt: &interrupt,
         started: Vec::new(),
     };
-    start
-        .run(target_port, upstream_port)
-        .map_err(|error| match start.stop() {
-            Ok(()) => error,
-            Err(stop) => anyhow!("{error:#}; and then: {stop:#}"),
-        })
+    match start.all(options) {
+        Ok(postgres_port) => {
+            print("");
+            urls::show(options, postgres_port)
+        }
+        Err(error) => {
+            for (daemon, signal) in start.started.iter().rev() {
+                if let Err(error) = daemon.stop(*signal) {
+                    eprintln!("{}: {error:#}", daemon.name());
+                }
+            }
+            Err(error)
+        }
+    }
 }
 
-/// One run of `up`: what it has started so far.
+/// One run of `up`, and the processes that it has started so far.
 struct Start<'a> {
     state: &'a State,
     interrupt: &'a Interrupt,
@@ -59,40 +86,40 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    fn run(&mut self, target_port: u16, upstream_port: u16) -> Result<Guide> {
-        // What can be known before anything starts.
-        let upstream = Service::upstream(self.state, upstream_port)?;
-        Service::target(self.state, target_port, upstream_port, 0)?;
-        self.check_port("upstream", upstream_port, UPSTREAM_PORT.0)?;
-        self.check_port("target", target_port, TARGET_PORT.0)?;
+    /// Starts the services and returns the port of Postgres.
+    fn all(&mut self, ports: &UpOptions) -> Result<u16> {
+        // Errors that are known before anything starts.
+        let upstream = Service::upstream(self.state, ports.upstream_port)?;
+        Service::target(self.state, ports.target_port, ports.upstream_port, 0)?;
+        self.check_port("upstream", ports.upstream_port, UPSTREAM_PORT.0)?;
+        self.check_port("target", ports.target_port, TARGET_PORT.0)?;
 
         let postgres_port = self.postgres()?;
         self.service(&upstream)?;
-        let target = Service::target(self.state, target_port, upstream_port, postgres_port)?;
-        self.service(&target)?;
-        Ok(Guide {
-            target_port,
-            upstream_port,
+        let [target, upstream] = [ports.target_port, ports.upstream_port];
+        self.service(&Service::target(
+            self.state,
+            target,
+            upstream,
             postgres_port,
-        })
+        )?)?;
+        Ok(postgres_port)
     }
 
-    /// A port is free, or a service of ours has it: that one stays, or makes room.
+    /// Fails if another program than the service itself listens on the port.
     fn check_port(&self, name: &'static str, port: u16, variable: &str) -> Result<()> {
         let runs = self.state.daemon(name).running()?.is_some();
-        if runs && recorded_port(self.state, name).is_none_or(|recorded| recorded == port) {
-            return Ok(());
+        match runs && recorded_port(self.state, name).is_none_or(|recorded| recorded == port) {
+            true => Ok(()),
+            false => must_be_free(port, variable),
         }
-        must_be_free(port, variable)
     }
 
-    /// Gives the port.
+    /// Starts Postgres unless it runs, and returns its port.
     fn postgres(&mut self) -> Result<u16> {
         let state = self.state.folder();
         let daemon = self.state.daemon("postgres");
-        let record = state.join("postgres.started");
         let recorded = recorded_port(self.state, "postgres");
-        // A crash of an earlier start may have left its helpers behind.
         for helper in HELPERS {
             self.state.daemon(helper).stop(Signal::TERM)?;
         }
@@ -103,20 +130,21 @@ impl Start<'_> {
                 eprintln!("postgres: runs already");
                 return Ok(port);
             }
-            eprintln!("postgres: runs but does not answer, starting it anew");
+            eprintln!("postgres: runs but does not respond, restarting it");
             daemon.stop(FAST_SHUTDOWN)?;
         }
-
         let server = obtain::server(state, self.interrupt)?;
         let account = Account::for_postgres()?;
         let base = base(state, &account)?;
         let cluster = Cluster::new(&base, state, server, account);
         cluster.ensure(self.interrupt, |_| {})?;
 
+        // The same port as last time, if it is free: then the target need not be restarted.
         let port = match recorded.filter(|port| is_free(*port)) {
             Some(port) => port,
             None => free_port()?,
         };
+        let record = record_path(self.state, "postgres");
         fs::write(&record, format!("{port}\n"))
             .with_context(|| format!("writing {}", record.display()))?;
         let begun = Instant::now();
@@ -126,6 +154,7 @@ impl Start<'_> {
         Ok(port)
     }
 
+    /// Starts a service unless it runs with the same settings.
     fn service(&mut self, service: &Service) -> Result<()> {
         let name = service.daemon.name();
         let begun = Instant::now();
@@ -135,7 +164,7 @@ impl Start<'_> {
             return Ok(());
         }
         if service.daemon.stop(Signal::TERM)?.is_some() {
-            eprintln!("{name}: runs otherwise or does not answer, starting it anew");
+            eprintln!("{name}: has other settings or does not respond, restarting it");
         }
         self.started.push((service.daemon.clone(), Signal::TERM));
         service.start()?;
@@ -151,32 +180,21 @@ impl Start<'_> {
                 return Err(service.daemon.ended(None));
             }
             last = match service.get(service.ready_path) {
-                Ok(answer) if answer.status == 200 => return Ok(Some(())),
-                Ok(answer) => format!("{} {}", answer.status, answer.text()),
+                Ok(response) if response.status == 200 => return Ok(Some(())),
+                Ok(response) => format!("{} {}", response.status, response.text()),
                 Err(error) => format!("{error:#}"),
             };
             Ok(None)
         })?;
         if ready.is_none() {
-            let (name, path) = (service.daemon.name(), service.ready_path);
-            let log = service.daemon.log();
             bail!(
-                "{name} is not ready after {READY_TIMEOUT:?}: GET {path} on port {} says: {last}; \
-                 its log is {}",
+                "{} is not ready after {READY_TIMEOUT:?}: GET {} on port {}: {last}; its log is {}",
+                service.daemon.name(),
+                service.ready_path,
                 service.port,
-                log.display()
+                service.daemon.log().display()
             );
         }
         Ok(())
-    }
-
-    /// Stops what this run started, last first.
-    fn stop(&self) -> Result<()> {
-        let mut stopped = self
-            .started
-            .iter()
-            .rev()
-            .map(|(daemon, signal)| daemon.stop(*signal));
-        stopped.try_for_each(|stopped| stopped.map(drop))
     }
 }

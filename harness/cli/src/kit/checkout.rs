@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use super::{Kit, UPSTREAM, write};
+use super::content::{Kit, UPSTREAM, write};
 
 /// The file that distinguishes a checkout of the public harness from any other folder.
 const BASE: &str = "compose.base.yml";
@@ -23,7 +23,7 @@ const PATCH: &str = "reference-target-suite.patch";
 const APPLY: [&str; 3] = ["apply", "--unidiff-zero", "--whitespace=nowarn"];
 
 /// A checkout of the public harness.
-pub(crate) struct Checkout {
+pub(super) struct Checkout {
     folder: PathBuf,
     patch: PathBuf,
 }
@@ -33,7 +33,7 @@ impl Checkout {
     ///
     /// # Errors
     /// The folder has no `compose.base.yml`, or is not the top folder of a git repository.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    pub(super) fn open(folder: &Path) -> Result<Self> {
         let shown = folder.display();
         ensure!(
             folder.join(BASE).is_file(),
@@ -57,7 +57,7 @@ impl Checkout {
     ///
     /// # Errors
     /// As for [`Self::remove`] and [`Self::patch`]; then nothing is changed.
-    pub(crate) fn install(&self, kit: &Kit, with_upstream: bool) -> Result<usize> {
+    pub(super) fn install(&self, kit: &Kit, with_upstream: bool) -> Result<usize> {
         let older = match self.patch.exists() {
             true => fs::read_to_string(&self.patch)
                 .with_context(|| format!("reading {}", self.patch.display()))?,
@@ -91,7 +91,7 @@ impl Checkout {
     ///
     /// # Errors
     /// A file of the kit was edited; then nothing is changed.
-    pub(crate) fn remove(&self) -> Result<bool> {
+    pub(super) fn remove(&self) -> Result<bool> {
         if !self.patch.exists() {
             return Ok(false);
         }
@@ -108,7 +108,7 @@ impl Checkout {
     /// # Errors
     /// A file that lines are added to has none of the lines that they belong to, or the checkout
     /// has no upstream to replace.
-    pub(crate) fn patch(&self, kit: &Kit, with_upstream: bool, context: usize) -> Result<String> {
+    pub(super) fn patch(&self, kit: &Kit, with_upstream: bool, context: usize) -> Result<String> {
         let mut files = kit.contender.clone();
         let mut paths = BTreeSet::new();
         if with_upstream {

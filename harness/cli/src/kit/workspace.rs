@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use toml_edit::{Array, DocumentMut, TableLike};
 
-use super::{Files, read_all, write};
+use super::content::{Files, read_all, write};
 
 const MANIFEST: &str = "Cargo.toml";
 const LOCKFILE: &str = "Cargo.lock";

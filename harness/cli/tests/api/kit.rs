@@ -140,7 +140,7 @@ fn the_kit_brings_a_contender_once_and_removing_it_leaves_nothing_behind() {
     checkout.changed(&["--remove"]);
     assert_eq!(checkout.status(), "");
     assert!(!checkout.path("services/axum").exists());
-    assert!(!checkout.path(".git/reference-target-suite").exists());
+    assert!(!checkout.path(".git/reference-target-suite.patch").exists());
 }
 
 #[test]
@@ -214,21 +214,6 @@ fn what_somebody_edited_is_neither_overwritten_nor_lost() {
             .read("bench.py")
             .starts_with("type Framework = Literal[\n    \"gin\",\n    \"mine\",\n]\n")
     );
-}
-
-#[test]
-fn a_committed_kit_is_removed_too_but_for_an_upstream_whose_predecessor_is_not_known() {
-    let checkout = Checkout::new();
-    checkout.changed(&["--upstream"]);
-    checkout.commit();
-    // As a clone has it.
-    fs::remove_dir_all(checkout.path(".git/reference-target-suite")).unwrap();
-    checkout.refused(&["--remove"], "git revert");
-    checkout.git(&["rm", "-r", "--quiet", UPSTREAM]);
-    checkout.git(&["checkout", "--quiet", "HEAD~1", "--", UPSTREAM]);
-    checkout.changed(&["--remove"]);
-    assert!(!checkout.path("services/axum").exists());
-    assert!(!checkout.read("bench.py").contains("axum"));
 }
 
 #[test]

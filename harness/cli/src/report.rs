@@ -1,4 +1,4 @@
-//! `harness report`: the reports of a run, made again from its raw file.
+//! `harness report`: writes the reports of a run again, from its raw results.
 
 use std::path::PathBuf;
 
@@ -13,9 +13,10 @@ use testbed::terminal::{print, show};
 /// Options of `harness report`.
 #[derive(Args, Debug)]
 pub(super) struct ReportOptions {
-    /// Folder with the results.jsonl of a run
+    /// Folder of a run, with its results.jsonl
+    #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
-    /// Contender that scores are against [default: the first that is not the limit]
+    /// Contender whose score is 1 [default: the first that is not the limit]
     #[arg(long, value_name = "NAME")]
     pub(super) baseline: Option<String>,
     /// Print the standings as JSON and write nothing

@@ -1,4 +1,4 @@
-//! Progress: how far each run is, as a line of a terminal.
+//! Progress of the runs, as a line on a terminal.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use load::record::Point;
 use load::report::scale;
 use load::schedule::Schedule;
 
-/// A line of progress on a terminal, none elsewhere, and how far each run is.
-pub(super) struct Board {
+/// The line, hidden if standard error is no terminal, and the state of each run.
+pub(super) struct Progress {
     pub(super) bar: ProgressBar,
     runs: RefCell<BTreeMap<Point, Work>>,
 }
 
-/// How far a run is.
+/// The state of a run.
 #[derive(Clone, Copy, Debug)]
 struct Work {
     attempts: usize,
@@ -38,15 +38,15 @@ impl Work {
     }
 }
 
-impl Board {
-    pub(super) fn of(logs: &[Log]) -> Result<Self> {
+impl Progress {
+    pub(super) fn new(logs: &[Log]) -> Result<Self> {
         let bar = ProgressBar::new(0);
         if !std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         let style =
             ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
-        bar.set_style(style.context("the form of the progress")?);
+        bar.set_style(style.context("the template of the progress bar")?);
         bar.enable_steady_tick(Duration::from_secs(1));
         let runs = logs
             .iter()
@@ -72,8 +72,8 @@ impl Board {
     }
 }
 
-/// To the second below ten minutes, to the minute above.
-pub(super) fn rounded(time: Duration) -> String {
+/// Rounds to seconds below ten minutes, to minutes above.
+fn rounded(time: Duration) -> String {
     let unit = if time < Duration::from_secs(600) {
         1
     } else {

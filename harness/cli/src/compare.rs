@@ -1,4 +1,4 @@
-//! `harness compare`: what has changed from one run to another.
+//! `harness compare`: the changes from one run to another.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use testbed::terminal::print;
 /// Options of `harness compare`.
 #[derive(Args, Debug)]
 pub(super) struct CompareOptions {
-    /// Folder or results.jsonl of the run before
+    /// Folder or results.jsonl of the first run
     before: PathBuf,
-    /// Folder or results.jsonl of the run after
+    /// Folder or results.jsonl of the second run
     after: PathBuf,
     /// Print Markdown
     #[arg(long, conflicts_with = "json")]

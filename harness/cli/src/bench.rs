@@ -1,7 +1,6 @@
-//! `harness bench`: what is measured, with what, and where the results go.
+//! `harness bench`: the options of a run, and its begin or continuation.
 
-mod board;
-mod outline;
+mod progress;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,10 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, ensure};
 use clap::{Args, Parser};
 
-use self::board::Board;
-use self::outline::outline;
-use super::choice::Choice;
-use super::report::{ReportOptions, report};
 use load::claim::Claim;
 use load::engine::Engine;
 use load::engine::builtin::Builtin;
@@ -29,12 +24,15 @@ use testbed::contender::{Contender, read};
 use testbed::cpus::Cpus;
 use testbed::interrupt::Interrupt;
 use testbed::postgres::obtain;
-use testbed::terminal::print;
 
-/// Where reports go if no folder is named.
-pub(super) const REPORTS: &str = "reports";
+use super::choice::{Choice, build_all};
+use super::report::{ReportOptions, report};
+use progress::Progress;
 
-/// With `--quick`: enough to see that all works and who is about where.
+/// The folder of the results if none is named.
+const REPORTS: &str = "reports";
+
+/// With `--quick`: enough for a first impression.
 const QUICK_DURATION: Duration = Duration::from_secs(2);
 
 /// With `--quick`.
@@ -42,62 +40,62 @@ const QUICK_WARMUP: Duration = Duration::from_millis(500);
 
 /// Options of `harness bench`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Without NAMES, all contenders are measured.
+
+Exit code: 0 if all were measured, 1 if one failed its check or did not start,
+2 if nothing was measured or the run was interrupted.")]
 pub(super) struct BenchOptions {
-    /// Contenders are all there are if none is named
     #[command(flatten)]
     choice: Choice,
     /// Scenarios to measure
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Scenario::ALL)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Scenario::ALL,
+          hide_default_value = true)]
     scenarios: Vec<Scenario>,
-    /// How often each contender is started and measured; 0 for open loops at fixed rates only
-    #[arg(long, default_value_t = 3)]
+    /// Times that each contender is started and measured; 0 for --rate only
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: u32,
     /// Measured time of each attempt
-    #[arg(long, value_parser = duration, default_value = "10s")]
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     duration: Duration,
     /// Load before the measured time
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "2s")]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "2s")]
     warmup: Duration,
-    /// Connections of the load; several, such as 1,100,10000, are as many runs, and a report on
-    /// how it scales
+    /// Connections of the load; several are measured in turn, such as 1,100,10000
     #[arg(long, value_name = "NUMBERS", default_value = "100", value_delimiter = ',', value_parser = positive)]
     connections: Vec<usize>,
-    /// Workers of each contender; several likewise
+    /// Workers of each contender; several are measured in turn
     #[arg(long, value_name = "NUMBERS", default_value = "1", value_delimiter = ',', value_parser = positive)]
     workers: Vec<usize>,
-    /// Processors of the contender, and of everything else, such as 0/1 or 0-1/2-7 [default: the
-    /// first and the others]
+    /// CPUs of the contender and of everything else, such as 0-1/2-7
     #[arg(long, value_name = "CONTENDER/OTHERS")]
     cpus: Option<Split>,
-    /// What makes the load
+    /// Load generator
     #[arg(long, default_value = "builtin")]
     engine: EngineName,
-    /// Open loops after the rounds: requests per second, per cent of the slowest server-bound
-    /// contender's rate, or `sweep`, such as 5000 or 25%,50%,75%,sweep
+    /// Open loops after the rounds, such as 5000,50%,sweep: requests per second, percentages of
+    /// the slowest saturated contender's rate, or rates up to saturation
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
     /// Folder for the results [default: reports/<date>-<host>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in this folder, as it was asked for
+    /// Continue the run in this folder, with its options
     #[arg(long, value_name = "DIR", exclusive = true)]
     resume: Option<PathBuf>,
     /// Short attempts: 2 s after half a second
     #[arg(long, conflicts_with_all = ["duration", "warmup"])]
     quick: bool,
-    /// Print what would be measured, and how long it takes
+    /// Build the contenders and measure nothing
     #[arg(long)]
-    dry_run: bool,
-    /// Print the summary as JSON
-    #[arg(long)]
-    json: bool,
-    /// Start contenders in containers: all, or these
+    build_only: bool,
+    /// Start contenders in containers: all, or the named ones
     #[arg(long, value_name = "NAMES", num_args = 0..=1, require_equals = true,
           default_missing_value = "", value_delimiter = ',')]
     containers: Option<Vec<String>>,
 }
 
-/// The command line that is written down with a run, and read again when it is resumed.
+/// The recorded command line of a run, parsed again when the run is resumed.
 #[derive(Debug, Parser)]
 #[command(name = "harness")]
 struct Recorded {
@@ -110,12 +108,11 @@ enum RecordedCommand {
     Bench(Box<BenchOptions>),
 }
 
-/// Engines by their names.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum EngineName {
-    /// The load generator of the harness: closed and open loops, every answer checked.
+    /// Checks every response.
     Builtin,
-    /// Grafana k6: closed and open loops, core checks.
+    /// Grafana k6, as a cross-check.
     K6,
 }
 
@@ -128,7 +125,7 @@ impl EngineName {
     }
 }
 
-/// Processors of the contender, and of everything else.
+/// CPUs of the contender and of everything else.
 #[derive(Clone, Debug)]
 struct Split {
     contender: Cpus,
@@ -140,7 +137,8 @@ impl FromStr for Split {
 
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.split_once('/');
-        let (contender, others) = parts.with_context(|| format!("{text} has no /"))?;
+        let (contender, others) =
+            parts.with_context(|| format!("{text:?} has no slash: write 0/1 for one CPU each"))?;
         Ok(Self {
             contender: contender.parse()?,
             others: others.parse()?,
@@ -150,7 +148,10 @@ impl FromStr for Split {
 
 fn duration(text: &str) -> Result<Duration> {
     let duration = humantime::parse_duration(text)?;
-    ensure!(!duration.is_zero(), "nothing can be measured in no time");
+    ensure!(
+        !duration.is_zero(),
+        "the duration must be greater than zero"
+    );
     Ok(duration)
 }
 
@@ -164,8 +165,11 @@ fn rate(text: &str) -> Result<Rate> {
     let number = |text: &str| -> Result<f64> {
         let number: f64 = text
             .parse()
-            .with_context(|| format!("{text:?} is no rate"))?;
-        ensure!(number.is_finite() && number > 0.0, "a rate is above 0");
+            .with_context(|| format!("{text:?} is no rate: write 5000, 50% or sweep"))?;
+        ensure!(
+            number.is_finite() && number > 0.0,
+            "a rate must be greater than zero"
+        );
         Ok(number)
     };
     Ok(match text.strip_suffix('%') {
@@ -178,7 +182,7 @@ fn rate(text: &str) -> Result<Rate> {
 /// Runs the command; false if a contender failed its check or could not be measured.
 pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     if let Some(folder) = &options.resume {
-        let mut logs = resumed(folder)?;
+        let mut logs = resume(folder)?;
         let recorded = Recorded::try_parse_from(&logs[0].run().command)
             .context("reading the recorded command line")?;
         let RecordedCommand::Bench(options) = recorded.command;
@@ -193,16 +197,15 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     let is_fixed = |rate: &Rate| matches!(rate, Rate::Fixed(_));
     ensure!(
         options.rounds > 0 || options.rate.iter().any(is_fixed),
-        "nothing would be measured: --rounds 0 needs a --rate in requests per second"
+        "--rounds 0 measures nothing without a --rate in requests per second"
     );
     let contenders = options.chosen()?;
+    if options.build_only {
+        return build_all(&contenders, &Interrupt::by_signal()?);
+    }
     let split = options.split()?;
     let plans = options.plans(&contenders, &split);
     must_fit(&plans)?;
-    if options.dry_run {
-        print(outline(&plans));
-        return Ok(true);
-    }
     let engine = options.engine.engine();
     let versions = platform::versions(
         engine.name(),
@@ -222,31 +225,31 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         plan,
         imported: None,
     });
-    let mut logs = begun(&folder, runs.collect())?;
+    let mut logs = begin(&folder, runs.collect())?;
     options.measure(&folder, &contenders, &mut logs)
 }
 
-/// Fails if a plan asks for more connections than this process may hold.
+/// Fails if a plan needs more connections than this process may open.
 fn must_fit(plans: &[Plan]) -> Result<()> {
     let asked = plans.iter().map(|plan| plan.connections).max().unwrap_or(0);
-    let most = serve::connections_max();
+    let max = serve::connections_max();
     ensure!(
-        asked <= most,
-        "{asked} connections are more than can be held here: at most {most}, as the limit of open files allows"
+        asked <= max,
+        "{asked} connections are too many: the limit of open files (ulimit -n) allows {max}"
     );
     Ok(())
 }
 
-/// The files of new runs: one in the folder itself, several in folders below it.
-fn begun(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
+/// Creates the files of new runs: one in the folder itself, several in folders below it.
+fn begin(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
     let is_one = runs.len() == 1;
-    let begin = |run: Run| match is_one {
+    let create = |run: Run| match is_one {
         true => Log::begin(folder, run),
         false => Log::begin(&folder.join(scale::name(&run.plan)), run),
     };
     let mut logs = Vec::new();
     for run in runs {
-        match begin(run) {
+        match create(run) {
             Ok(log) => logs.push(log),
             Err(error) => {
                 logs.into_iter().for_each(Log::discard);
@@ -257,8 +260,8 @@ fn begun(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
     Ok(logs)
 }
 
-/// The runs of a folder, taken up again.
-fn resumed(folder: &Path) -> Result<Vec<Log>> {
+/// Opens the runs of a folder to continue them.
+fn resume(folder: &Path) -> Result<Vec<Log>> {
     match scale::folders(folder)? {
         runs if runs.is_empty() => Ok(vec![Log::resume(folder)?]),
         runs => runs.iter().map(|run| Log::resume(run)).collect(),
@@ -266,7 +269,7 @@ fn resumed(folder: &Path) -> Result<Vec<Log>> {
 }
 
 impl BenchOptions {
-    /// The contenders that are named, or all there are.
+    /// Returns the named contenders, or all.
     fn chosen(&self) -> Result<Vec<Contender>> {
         let mut choice = self.choice.clone();
         choice.all |= choice.names.is_empty();
@@ -285,7 +288,7 @@ impl BenchOptions {
         Ok(Split { contender, others })
     }
 
-    /// A plan for each number of workers and of connections.
+    /// Returns a plan for each number of workers and of connections.
     fn plans(&self, contenders: &[Contender], split: &Split) -> Vec<Plan> {
         let mut points = Vec::new();
         for &workers in &self.workers {
@@ -341,7 +344,7 @@ impl BenchOptions {
         }
     }
 
-    /// Where the results go: a folder that holds no run yet.
+    /// Returns the folder for the results, which holds no run yet.
     fn folder(&self, started_at: &str, host: &str) -> Result<PathBuf> {
         if let Some(folder) = &self.out {
             return Ok(folder.clone());
@@ -354,17 +357,17 @@ impl BenchOptions {
             .map(|name| Path::new(REPORTS).join(name))
             .find(|folder| !folder.exists());
         free.with_context(|| {
-            format!("{REPORTS} is full of runs of {date}: name a folder with --out")
+            format!("{REPORTS} has too many runs of {date}: name a folder with --out")
         })
     }
 
-    /// Measures what is left of the runs, and writes their reports.
+    /// Measures the remaining attempts of the runs, and writes their reports.
     fn measure(&self, folder: &Path, contenders: &[Contender], logs: &mut [Log]) -> Result<bool> {
         let planned = logs[0].run().plan.contenders.clone();
         let planned = planned.iter().map(|planned| &planned.name);
         ensure!(
             planned.eq(contenders.iter().map(|contender| &contender.name)),
-            "the contenders are no longer those of the run in {}",
+            "the contenders have changed since the run in {} began: start a new run",
             folder.display()
         );
         let interrupt = Interrupt::by_signal()?;
@@ -377,39 +380,39 @@ impl BenchOptions {
         for contender in natives.chain(&limit) {
             let built = contender.build(&interrupt);
             interrupt.check()?;
-            // Its starts will fail for that reason, and the report says so.
+            // Not fatal: the start fails for the same reason, and the report says so.
             if let Err(error) = built {
                 eprintln!("{}: {error:#}", contender.name);
             }
         }
         split.others.pin()?;
         let engine = self.engine.engine();
-        let board = Board::of(logs)?;
+        let progress = Progress::new(logs)?;
         let bench = Bench {
             contenders,
             limit: limit.as_ref(),
             engine: &*engine,
             cpus: &split.contender,
             interrupt: &interrupt,
-            progress: &|schedule, what| board.show(schedule, what),
+            progress: &|schedule, what| progress.show(schedule, what),
         };
         let done = bench.run(logs);
-        board.bar.finish_and_clear();
+        progress.bar.finish_and_clear();
         if let Err(error) = done {
             let kept: usize = logs.iter().map(|log| schedule(log).done()).sum();
             return Err(error.context(format!(
-                "{kept} attempts are kept: go on with `harness bench --resume {}`",
+                "{kept} attempts are kept: continue with `harness bench --resume {}`",
                 folder.display()
             )));
         }
         report(&ReportOptions {
             folder: folder.to_owned(),
             baseline: None,
-            json: self.json,
+            json: false,
         })
         .with_context(|| {
             format!(
-                "all is measured: write the reports with `harness report {}`",
+                "all attempts are made: write the reports with `harness report {}`",
                 folder.display()
             )
         })?;
@@ -430,8 +433,8 @@ fn schedule(log: &Log) -> Schedule<'_> {
     }
 }
 
-/// The command line as it is written down: without the folder of the executable.
-pub(super) fn command_line() -> Vec<String> {
+/// Returns the command line to record, without the folder of the executable.
+fn command_line() -> Vec<String> {
     let words = std::env::args().skip(1);
     std::iter::once("harness".to_owned()).chain(words).collect()
 }
@@ -441,7 +444,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_numbers_shares_or_a_sweep() {
+    fn rate_is_a_number_a_percentage_or_a_sweep() {
         assert_eq!(rate("5000").unwrap(), Rate::Fixed(5000.0));
         assert_eq!(rate("25%").unwrap(), Rate::PercentOfSlowest(25.0));
         assert_eq!(rate("sweep").unwrap(), Rate::Sweep);
@@ -451,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn processors_are_the_contender_s_and_the_others() {
+    fn cpus_are_split_at_the_slash() {
         let split: Split = "0-1/2,3".parse().unwrap();
         assert_eq!(split.contender.numbers(), [0, 1]);
         assert_eq!(split.others.numbers(), [2, 3]);
@@ -459,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_command_line_is_read_again() {
+    fn recorded_command_line_is_parsed_again() {
         let words = ["harness", "bench", "axum", "--rate", "25%,sweep", "--quick"];
         let RecordedCommand::Bench(options) = Recorded::try_parse_from(words).unwrap().command;
         assert_eq!(options.choice.names, ["axum"]);

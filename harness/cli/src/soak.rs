@@ -1,4 +1,4 @@
-//! `harness soak`: hours of load with faults.
+//! `harness soak`: loads one contender for hours, with faults.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,17 +15,19 @@ use testbed::terminal::print;
 
 /// Options of `harness soak`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Exit code: 0 if nothing breaks or grows, 1 if something does, 2 if that is unknown.")]
 pub(super) struct SoakOptions {
     #[command(flatten)]
     choice: Choice,
-    /// Duration of the soak
-    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    /// Time of the load
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// Requests per second, a quarter of them for each scenario
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    /// Requests per second, a quarter for each scenario
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
-    /// Longest allowed time from the end of a fault to full recovery
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    /// Time after a fault within which the contender must recover
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     recovery: Duration,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]

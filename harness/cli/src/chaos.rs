@@ -1,4 +1,4 @@
-//! `harness chaos`: injects faults under load.
+//! `harness chaos`: injects faults around contenders under load.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,6 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use glob::Pattern;
 
-use super::choice::Choice;
-use super::there::{ThereOptions, secrets};
 use chaos::fault::{Fault, all};
 use chaos::report::{ChaosFile, Report};
 use chaos::result::FaultResult;
@@ -18,37 +16,42 @@ use testbed::interrupt::Interrupt;
 use testbed::output;
 use testbed::terminal::{print, show, table};
 
+use super::choice::Choice;
+use super::external::{ExternalOptions, secrets};
+
 /// Options of `harness chaos`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Exit code: 0 if the contract is kept under every fault, 1 if not, 2 if that is unknown.")]
 pub(super) struct ChaosOptions {
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
-    there: ThereOptions,
-    /// Only faults with matching names, such as `postgres/*`
+    external: ExternalOptions,
+    /// Command that starts the contender instead; it listens on $PORT
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
+    command: Option<String>,
+    /// Inject only the faults whose name matches, such as `postgres/*`
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = |text: &str| Pattern::new(text))]
     faults: Vec<Pattern>,
-    /// Requests per second, a quarter of them for each scenario
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    /// List the faults and inject none
+    #[arg(long)]
+    list: bool,
+    /// Requests per second, a quarter for each scenario
+    #[arg(long, value_name = "NUMBER", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
-    /// Duration of each fault
-    #[arg(long, default_value = "7s", value_parser = humantime::parse_duration)]
+    /// Time that each fault lasts; the default exceeds the contract's deadlines
+    #[arg(long, value_name = "TIME", default_value = "7s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// Longest allowed time from the end of a fault to full recovery
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    /// Time after a fault within which the contender must recover
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     recovery: Duration,
     /// Folder for chaos.json, report.md and report.html
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// List the faults and exit
-    #[arg(long)]
-    list: bool,
-    /// Start the contender with this command line; it listens on $PORT
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
-    command: Option<String>,
 }
 
-/// Runs the command; returns false if a fault failed.
+/// Runs the command; false if a contender did not survive a fault.
 pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
     let run_options = options.run_options()?;
     if options.list {
@@ -61,7 +64,7 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         output::expect_folder(folder)?;
     }
     let interrupt = Interrupt::by_signal()?;
-    let reports = match &options.there.url {
+    let reports = match &options.external.url {
         Some(url) => vec![options.at(url, &run_options, &interrupt)?],
         None => {
             let command = options.command.as_deref();
@@ -117,10 +120,10 @@ impl ChaosOptions {
     fn at(&self, url: &str, options: &Options, interrupt: &Interrupt) -> Result<Report> {
         let external = External {
             url: url.to_owned(),
-            target: ThereOptions::target(url)?,
+            target: ExternalOptions::target(url)?,
             secrets: secrets()?,
-            upstream: self.there.upstream(),
-            database_url: self.there.database_url.clone(),
+            upstream: self.external.upstream(),
+            database_url: self.external.database_url.clone(),
         };
         run(
             Subject::External(external),

@@ -1,4 +1,4 @@
-//! A contender that runs already: where it is, and what of its surroundings is the harness's.
+//! A contender that the user started: its URL, its secrets, and what the harness runs beside it.
 
 use std::env;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,28 +11,31 @@ use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_val
 use conformance::{Secrets, Target};
 use testbed::raw::Connection;
 
-/// Time for it to take a connection.
+/// Time for the contender to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Options that say so.
+/// Options that describe the contender.
 #[derive(Args, Debug)]
-pub(super) struct ThereOptions {
-    /// A contender that runs already
+pub(super) struct ExternalOptions {
+    /// URL of a contender that runs already
     #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]
     pub(super) url: Option<String>,
-    /// With --url: port for the harness's upstream, which the contender calls
+    /// With --url: port for the harness's upstream, for the contender to call
     #[arg(long, value_name = "PORT", requires = "url")]
     upstream_port: Option<u16>,
-    /// With --upstream-port: address to listen on
+    /// With --upstream-port: address that the upstream listens on
     #[arg(long, value_name = "ADDRESS", requires = "upstream_port", default_value_t = Ipv4Addr::LOCALHOST.into())]
     upstream_host: IpAddr,
-    /// With --url: the database that the contender reads; its table `users` is changed and locked
+    /// With --url: database of the contender; its table `users` is changed and locked
     #[arg(long, value_name = "URL", requires = "url")]
     pub(super) database_url: Option<String>,
 }
 
-impl ThereOptions {
-    /// The contender of this URL, which takes a connection.
+impl ExternalOptions {
+    /// Returns the contender at this URL.
+    ///
+    /// # Errors
+    /// The URL is invalid, or the contender accepts no connection.
     pub(super) fn target(url: &str) -> Result<Target> {
         let target = Target::at(url)?;
         Connection::open_within(target.address(), CONNECT_TIMEOUT)
@@ -40,13 +43,13 @@ impl ThereOptions {
         Ok(target)
     }
 
-    /// Where the harness's upstream listens, if the contender calls it.
+    /// Returns the address for the harness's upstream, if the contender calls it.
     pub(super) fn upstream(&self) -> Option<(IpAddr, u16)> {
         self.upstream_port.map(|port| (self.upstream_host, port))
     }
 }
 
-/// The secrets that the contender was started with.
+/// Returns the secrets that the contender was started with.
 pub(super) fn secrets() -> Result<Secrets> {
     Ok(Secrets {
         jwt_secret: secret(&JWT_SECRET)?,
@@ -54,7 +57,7 @@ pub(super) fn secrets() -> Result<Secrets> {
     })
 }
 
-/// The variable, or its bench value if it is not set.
+/// Returns the value of the variable, or its bench value if it is not set.
 pub(super) fn secret(variable: &Variable) -> Result<String> {
     match env::var_os(variable.name) {
         None => Ok(bench_value(variable).to_owned()),

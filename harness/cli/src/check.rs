@@ -1,4 +1,4 @@
-//! `harness check`: which contenders, how they are reached, and where the results go.
+//! `harness check`: checks contenders that it starts, or one that runs already.
 
 use std::io::IsTerminal;
 use std::net::Ipv4Addr;
@@ -10,8 +10,6 @@ use clap::Args;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::choice::Choice;
-use super::there::{ThereOptions, secrets};
 use conformance::{
     DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
     run_watched,
@@ -22,47 +20,57 @@ use testbed::output;
 use testbed::postgres::TemporaryPostgres;
 use testbed::terminal::{print, show, table};
 
-/// Where a report goes if no file is named.
+use super::choice::{Choice, build_all};
+use super::external::{ExternalOptions, secrets};
+
+/// The file name that means standard output.
 const STDOUT: &str = "-";
 
 /// Options of `harness check`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Levels: core is what the public harness's k6 scripts assert, work proves that the work is done
+on every request with unpredictable inputs, strict is the whole contract.
+
+Exit code: 0 if all pass, 1 if one fails, 2 if one could not be checked.")]
 pub(super) struct CheckOptions {
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
-    there: ThereOptions,
-    /// Run the checks up to this level and require them all [default: run all, require what the
-    /// contender promises]
-    #[arg(long)]
-    level: Option<Level>,
-    /// Only the checks whose name fits, such as `movies/4*`; may be given again
-    #[arg(long, value_name = "GLOB", value_parser = |text: &str| Pattern::new(text))]
-    only: Vec<Pattern>,
-    /// List the checks and run none
-    #[arg(long)]
-    list: bool,
-    /// Name what passed too
-    #[arg(short, long)]
-    verbose: bool,
-    /// Write JSON to a file, or to standard output instead of the table
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
-    json: Option<PathBuf>,
-    /// Write JUnit's XML likewise
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
-    junit: Option<PathBuf>,
-    /// Write Markdown likewise
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
-    markdown: Option<PathBuf>,
-    /// Command line that starts the contender natively instead; it listens on $PORT
+    external: ExternalOptions,
+    /// Command that starts the contender instead; it listens on $PORT
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["all", "url"])]
     command: Option<String>,
     /// Start the contender in a container
     #[arg(long, conflicts_with_all = ["url", "command"])]
     containers: bool,
+    /// Run and require the checks up to this level [default: run all, require what the contender promises]
+    #[arg(long)]
+    level: Option<Level>,
+    /// Run only the checks whose name matches, such as `movies/4*`; repeatable
+    #[arg(long, value_name = "GLOB", value_parser = |text: &str| Pattern::new(text))]
+    only: Vec<Pattern>,
+    /// List the checks and run none
+    #[arg(long)]
+    list: bool,
+    /// Build the contenders and check nothing
+    #[arg(long, conflicts_with_all = ["url", "command", "containers"])]
+    build_only: bool,
+    /// Print the passed checks too
+    #[arg(short, long)]
+    verbose: bool,
+    /// Write JSON to a file, or print it instead of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    json: Option<PathBuf>,
+    /// Write JUnit XML likewise
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    junit: Option<PathBuf>,
+    /// Write Markdown likewise
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
+    markdown: Option<PathBuf>,
 }
 
-/// Runs the command; false if a contender did not pass.
+/// Runs the command; false if a contender fails.
 pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     if options.list {
         list(options);
@@ -72,7 +80,7 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
         output::expect_file(path)?;
     }
     let interrupt = Interrupt::by_signal()?;
-    let reports = match &options.there.url {
+    let reports = match &options.external.url {
         Some(url) => vec![options.check_url(url, &interrupt)?],
         None => {
             let command = options.command.as_deref();
@@ -80,12 +88,15 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
             if options.choice.all {
                 for limit in contenders.extract_if(.., |contender| contender.is_limit()) {
                     eprintln!(
-                        "{} is left out: it is no contender and fails by design; name it to check it",
+                        "{} is skipped: it does none of the work by design; name it to check it",
                         limit.name
                     );
                 }
                 let file = options.choice.contenders.display();
-                ensure!(!contenders.is_empty(), "{file} has no contender");
+                ensure!(!contenders.is_empty(), "{file} has no contender to check");
+            }
+            if options.build_only {
+                return build_all(&contenders, &interrupt);
             }
             let checked = contenders
                 .iter()
@@ -96,22 +107,22 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     options.write(&reports)?;
     ensure!(
         reports.iter().all(Report::is_whole),
-        "the harness's own side broke: nothing is known of the checks that are BROKEN"
+        "the harness itself failed: the checks that are BROKEN have no result"
     );
     Ok(reports.iter().all(Report::passed))
 }
 
 fn list(options: &CheckOptions) {
-    let checks = options.asked(Level::Work).selected();
+    let checks = options.options(Level::Work).selected();
     let rows = checks
         .into_iter()
         .map(|check| [check.slug, check.level.to_string(), check.what]);
-    print(table(["CHECK", "LEVEL", "ASKS THAT"], rows));
+    print(table(["CHECK", "LEVEL", "REQUIREMENT"], rows));
 }
 
 impl CheckOptions {
-    /// What is asked of a contender that promises this.
-    fn asked(&self, promises: Level) -> Options {
+    /// Returns the checks to run on a contender that promises this level.
+    fn options(&self, promises: Level) -> Options {
         Options {
             only: self.only.clone(),
             required: self.level.unwrap_or(promises),
@@ -119,7 +130,7 @@ impl CheckOptions {
         }
     }
 
-    /// Starts a contender with an upstream and a Postgres of the harness's own.
+    /// Checks a contender that it starts, with an upstream and a Postgres.
     fn check_contender(&self, contender: &Contender, interrupt: &Interrupt) -> Result<Report> {
         let run = || {
             if !self.containers {
@@ -142,7 +153,7 @@ impl CheckOptions {
             let subject = Subject::new(target, secrets, Some(upstream), Some(database));
             let options = Options {
                 deviations: contender.deviations.clone(),
-                ..self.asked(contender.promises)
+                ..self.options(contender.promises)
             };
             let report = watched(subject, &options, &contender.name, interrupt)?;
             if let Err(ended) = running.must_run() {
@@ -155,19 +166,19 @@ impl CheckOptions {
         Ok(report.of_limit(contender.is_limit()))
     }
 
-    /// Checks what runs already, with as much of its surroundings as is given.
+    /// Checks a contender that runs already, with the upstream and the database that are given.
     fn check_url(&self, url: &str, interrupt: &Interrupt) -> Result<Report> {
-        let (target, secrets) = (ThereOptions::target(url)?, secrets()?);
-        let upstream = self.there.upstream();
+        let (target, secrets) = (ExternalOptions::target(url)?, secrets()?);
+        let upstream = self.external.upstream();
         let upstream = upstream.map(|(host, port)| UpstreamSide::start(host, port, &secrets));
-        let database = self.there.database_url.as_deref().map(DatabaseSide::at);
+        let database = self.external.database_url.as_deref().map(DatabaseSide::at);
         let (upstream, database) = (upstream.transpose()?, database.transpose()?);
         let subject = Subject::new(target, secrets, upstream, database);
-        let report = watched(subject, &self.asked(Level::Work), url, interrupt)?;
+        let report = watched(subject, &self.options(Level::Work), url, interrupt)?;
         Ok(report.of(url, ""))
     }
 
-    /// Files that are asked for.
+    /// Returns the files to write.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let paths = [&self.json, &self.junit, &self.markdown].into_iter();
         paths.flatten().filter(|path| *path != Path::new(STDOUT))
@@ -200,7 +211,7 @@ impl CheckOptions {
     }
 }
 
-/// Runs the checks with a line of progress on a terminal.
+/// Runs the checks with a progress bar if standard error is a terminal.
 fn watched(
     subject: Subject,
     options: &Options,
@@ -213,7 +224,7 @@ fn watched(
         eprintln!("checking {name}");
     }
     let style = ProgressStyle::with_template("checking {msg}  {pos}/{len}  {elapsed}  {prefix}");
-    bar.set_style(style.context("the form of the progress")?);
+    bar.set_style(style.context("the template of the progress bar")?);
     let report = run_watched(&Arc::new(subject), options, interrupt, |done, all, last| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);

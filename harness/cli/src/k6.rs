@@ -1,4 +1,4 @@
-//! `harness k6`: the scripts of the engine `k6` and their inputs, for a load from elsewhere.
+//! `harness k6`: the scripts of the engine `k6` and their inputs, for a load from another machine.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use schema::env::JWT_SECRET;
 
-use super::there::secret;
+use super::external::secret;
 use load::scripts;
 use testbed::terminal::print;
 
@@ -14,8 +14,9 @@ use testbed::terminal::print;
 #[derive(Args, Debug)]
 pub(super) struct K6Options {
     /// Folder to write to: a folder for each scenario, and users.sql
+    #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Users whose tokens and movies are sent in turn
+    /// Number of users; their tokens and movies are sent in turn
     #[arg(long, value_name = "NUMBER", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     users: u32,
