@@ -41,7 +41,8 @@ const QUICK_WARMUP: Duration = Duration::from_millis(500);
 /// Options of `harness bench`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Without NAMES, all contenders are measured.
+Without NAMES, all contenders are measured. A rate such as 50% is a share of the slowest
+saturated contender's rate; sweep doubles the rate until each contender is saturated.
 
 Exit code: 0 if all were measured, 1 if one failed its check or did not start,
 2 if nothing was measured or the run was interrupted.")]
@@ -73,8 +74,7 @@ pub(super) struct BenchOptions {
     /// Load generator
     #[arg(long, default_value = "builtin")]
     engine: EngineName,
-    /// Open loops after the rounds, such as 5000,50%,sweep: requests per second, percentages of
-    /// the slowest saturated contender's rate, or rates up to saturation
+    /// Open loops after the rounds, in requests/s, such as 5000,50%,sweep
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
     /// Folder for the results [default: reports/<date>-<host>]

@@ -44,7 +44,7 @@ pub(super) struct CheckOptions {
     /// Start the contender in a container
     #[arg(long, conflicts_with_all = ["url", "command"])]
     containers: bool,
-    /// Run and require the checks up to this level [default: run all, require what the contender promises]
+    /// Highest level of the checks [default: all; required is the contender's promise]
     #[arg(long)]
     level: Option<Level>,
     /// Run only the checks whose name matches, such as `movies/4*`; repeatable

@@ -44,7 +44,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Print help
-    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    #[arg(short, long, global = true, action = ArgAction::HelpShort, display_order = 1000)]
     help: Option<bool>,
 }
 

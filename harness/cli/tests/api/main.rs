@@ -1,20 +1,13 @@
-//! The command-line tool as its user meets it: real processes, a real Postgres, small stand-ins
-//! for the two services.
+//! The `harness` binary: real processes and a real Postgres, with contenders that are made for a test.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bench;
 mod chaos;
 mod check;
-mod contract;
-mod crash;
-mod field;
-mod hollow;
+mod failures;
 mod kit;
-mod lifecycle;
-mod refusal;
+mod sandbox;
+mod server;
 mod stand_in;
-mod suite;
-mod survival;
-mod token;
-mod trouble;
+mod up;

@@ -1,9 +1,8 @@
-//! Stand-ins for the two services: this test executable, started by a shell script that takes the
-//! service's place.
+//! Services and contenders of the tests: this test executable, started by a shell script.
 
 use std::convert::Infallible;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,102 +17,72 @@ use serve::Server;
 use target_axum::{AppState, Config};
 use tower::ServiceExt;
 
-use crate::hollow;
+use crate::server;
 
-/// Where `flooding` says how much it has written.
+/// File into which `flooding` writes how many MiB it has logged.
 pub(crate) const FLOODED: &str = "flooded";
 
-/// What the executable is to be: set by the scripts only.
+/// Set by the scripts only: the role of the executable.
 const STAND_IN: &str = "STAND_IN";
 
-/// The script for one of `upstream`, `target`, `never-ready`, `hollow`, `honest`, `mixing-up`,
-/// `dying`, `flooding` and `honest-upstream`.
+/// Returns the script of a role: `target`, `upstream`, `hollow` or one of the broken targets.
 pub(crate) fn script(role: &str) -> String {
     let this = env::current_exe().unwrap();
     format!(
-        "{STAND_IN}={role} exec '{}' --exact stand_in::serves_what_a_service_does --nocapture",
+        "{STAND_IN}={role} exec '{}' --exact stand_in::serves_if_started_by_a_script --nocapture",
         this.display()
     )
 }
 
-/// A service when a script says so, else nothing.
 #[test]
-fn serves_what_a_service_does() {
+fn serves_if_started_by_a_script() {
     let Ok(role) = env::var(STAND_IN) else { return };
     let port: u16 = env::var("PORT").unwrap().parse().unwrap();
     let listener = TcpListener::bind((env::var("HOST").unwrap(), port)).unwrap();
     match &*role {
-        "hollow" => return hollow::serve(&listener),
-        "honest" => return serve_honestly(listener),
-        "mixing-up" => return serve_changed(listener, mix_up),
-        "dying" => return serve_changed(listener, die),
-        "honest-upstream" => return serve_product(listener),
+        "hollow" => server::serve(&listener),
+        "upstream" => serve_upstream(listener),
+        "mixing-up" => serve_target(listener, Some(mix_up)),
+        "dying" => serve_target(listener, Some(die)),
         "flooding" => {
             thread::spawn(flood);
-            return serve_honestly(listener);
+            serve_target(listener, None);
         }
-        _ => {}
-    }
-    for stream in listener.incoming() {
-        let stream = stream.unwrap();
-        // The whole head: what is closed with bytes unread is reset, and its answer may be lost.
-        let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-        let path = head.first().and_then(|line| line.split(' ').nth(1));
-        let (status, body) = match path.unwrap_or_default() {
-            "/health" => ("200 OK", "ok".to_owned()),
-            "/ready" if role == "never-ready" => ("503 Service Unavailable", "tired".to_owned()),
-            "/ready" => match missing() {
-                None => ("200 OK", "ok".to_owned()),
-                Some(name) => ("503 Service Unavailable", name),
-            },
-            "/environment" => ("200 OK", environment()),
-            _ => ("404 Not Found", String::new()),
-        };
-        let length = body.len();
-        // A caller that is gone already is no concern of the next one.
-        let _ = write!(
-            &stream,
-            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
+        _ => serve_target(listener, None),
     }
 }
 
-/// The real target, in this executable.
-fn serve_honestly(listener: TcpListener) {
-    let config = Config::read(|name| env::var_os(name)).unwrap();
-    let server = Server::new(NonZeroUsize::MIN);
-    let make_service = move |worker| AppState::new(&config, worker).map(target_axum::service);
-    server
-        .run(listener, make_service, std::future::pending())
-        .unwrap();
-}
-
-/// The real upstream, in this executable.
-fn serve_product(listener: TcpListener) {
+fn serve_upstream(listener: TcpListener) {
     let config = upstream::Config::read(|name| env::var_os(name)).unwrap();
-    let server = Server::new(NonZeroUsize::MIN);
     let make_service = move |_| Ok(upstream::service(&config));
+    let server = Server::new(NonZeroUsize::MIN);
     server
         .run(listener, make_service, std::future::pending())
         .unwrap();
 }
 
-/// The real target, with this done to the body of every profile.
-fn serve_changed(listener: TcpListener, change: fn(Bytes) -> Bytes) {
+/// Serves the target; `change` changes the body of every user's profile.
+fn serve_target(listener: TcpListener, change: Option<fn(Bytes) -> Bytes>) {
     let config = Config::read(|name| env::var_os(name)).unwrap();
     let server = Server::new(NonZeroUsize::MIN);
+    let Some(change) = change else {
+        let make_service = move |worker| AppState::new(&config, worker).map(target_axum::service);
+        server
+            .run(listener, make_service, std::future::pending())
+            .unwrap();
+        return;
+    };
     let make_service = move |worker| {
         let router = AppState::new(&config, worker).map(target_axum::router)?;
         Ok(tower::service_fn(move |request: Request<Incoming>| {
-            let is_of_user = request.uri().path() == schema::routes::USERS_ME;
-            let answer = router.clone().oneshot(request.map(Body::new));
+            let is_profile = request.uri().path() == schema::routes::USERS_ME;
+            let response = router.clone().oneshot(request.map(Body::new));
             async move {
-                let answer = answer.await?;
-                if !is_of_user {
-                    return Ok(answer);
+                let response = response.await?;
+                if !is_profile {
+                    return Ok(response);
                 }
-                let (mut parts, body) = answer.into_parts();
+                let (mut parts, body) = response.into_parts();
                 parts.headers.remove("content-length");
                 let body = body.collect().await.unwrap().to_bytes();
                 Ok::<_, Infallible>(Response::from_parts(parts, Body::from(change(body))))
@@ -125,14 +94,14 @@ fn serve_changed(listener: TcpListener, change: fn(Bytes) -> Bytes) {
         .unwrap();
 }
 
-/// The body before this one.
+/// Returns the previous body.
 fn mix_up(body: Bytes) -> Bytes {
     static LAST: Mutex<Bytes> = Mutex::new(Bytes::new());
     let last = std::mem::replace(&mut *LAST.lock().unwrap(), body.clone());
     if last.is_empty() { body } else { last }
 }
 
-/// Ends the process when it has served for a while.
+/// Ends the process at the 61st request.
 fn die(body: Bytes) -> Bytes {
     static SERVED: AtomicUsize = AtomicUsize::new(0);
     if SERVED.fetch_add(1, Ordering::Relaxed) == 60 {
@@ -141,7 +110,7 @@ fn die(body: Bytes) -> Bytes {
     body
 }
 
-/// Fills the log, and says in the present folder how many MiB it has written.
+/// Writes to the log without end.
 fn flood() {
     let line = [b'x'; 1023].into_iter().chain([b'\n']);
     let lines: Vec<u8> = line.cycle().take(1 << 20).collect();
@@ -150,19 +119,4 @@ fn flood() {
         fs::write(FLOODED, mib.to_string()).unwrap();
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// The first of the target's neighbours that takes no connection.
-fn missing() -> Option<String> {
-    let variable = |name| env::var(name).unwrap();
-    let upstream = variable("UPSTREAM_URL").replace("http://", "");
-    let postgres = format!("{}:{}", variable("DB_HOST"), variable("DB_PORT"));
-    [upstream, postgres]
-        .into_iter()
-        .find(|address| TcpStream::connect(address).is_err())
-}
-
-fn environment() -> String {
-    let lines = env::vars().map(|(name, value)| format!("{name}={value}\n"));
-    lines.collect()
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod golden;
+#[path = "../api/server.rs"]
 mod server;
 
 use std::fs;
@@ -123,6 +124,7 @@ fn errors_and_exit_codes_of_wrong_input() {
         "check --list --only [",
         "check --list --only no/such",
         "check axum --level no-such-level",
+        "check axum --build-only --containers",
         "check axum --api-benchmarks empty",
         "bench",
         "bench no-such-name --contenders one.toml",
@@ -134,6 +136,8 @@ fn errors_and_exit_codes_of_wrong_input() {
         "bench axum --connections 0",
         "bench axum --workers 0",
         "bench axum --cpus 0",
+        "bench axum --rounds 0 --contenders one.toml",
+        "bench one --connections 9000000 --contenders one.toml",
         "bench --resume empty",
         "bench --resume run --quick",
         "chaos no-such-name --contenders one.toml",
@@ -159,6 +163,12 @@ fn errors_and_exit_codes_of_wrong_input() {
     for line in wrong {
         shown += &harness.run(&line.split_whitespace().collect::<Vec<_>>());
     }
+    let unreachable = ["--database-url", "postgres://127.0.0.1:1/a"];
+    let check = ["check", "--url", &harness.url];
+    shown += &harness.run(&[&check[..], &unreachable].concat());
+    let k6 = ["bench", "one", "--engine=k6", "--contenders=one.toml"];
+    shown += &harness.run_with(&k6, &[("PATH", "/nowhere")]);
     shown += &harness.run_with(&["token"], &[("JWT_SECRET", "")]);
+    shown += &harness.run_with(&["token"], &[("JWT_SECRET", "another")]);
     harness.compare("errors.txt", &shown);
 }
