@@ -79,7 +79,7 @@ pub const UPSTREAM_API_KEY: Variable = variable(
     None,
     "a key of visible ASCII characters",
 );
-/// Concurrent connections to the upstream, over all workers.
+/// Calls of the upstream in flight, over all workers.
 pub const UPSTREAM_POOL_SIZE: Variable = variable("UPSTREAM_POOL_SIZE", TARGET, Some("64"), COUNT);
 /// Host name or address of Postgres.
 pub const DB_HOST: Variable = variable("DB_HOST", TARGET, None, TEXT);
@@ -95,8 +95,8 @@ pub const DB_PASSWORD: Variable = variable("DB_PASSWORD", TARGET, None, TEXT);
 pub const DB_POOL_SIZE: Variable = variable("DB_POOL_SIZE", TARGET, Some("64"), COUNT);
 /// Worker threads, each with its own single-threaded runtime.
 pub const WORKERS: Variable = variable("WORKERS", BOTH, Some("1"), COUNT);
-/// The target's clients for upstream and Postgres: as their libraries recommend, or tuned.
-pub const CLIENTS: Variable = variable("CLIENTS", TARGET, Some("idiomatic"), "idiomatic or tuned");
+/// How the target uses its libraries: as their documentation does, or tuned.
+pub const PROFILE: Variable = variable("PROFILE", TARGET, Some("idiomatic"), "idiomatic or tuned");
 /// Address to listen on.
 pub const HOST: Variable = variable("HOST", BOTH, Some("0.0.0.0"), "an IP address");
 /// Port to listen on; 0 takes a free one.
@@ -117,7 +117,7 @@ pub const ALL: [Variable; 15] = [
     DB_PASSWORD,
     DB_POOL_SIZE,
     WORKERS,
-    CLIENTS,
+    PROFILE,
     HOST,
     PORT,
     UPSTREAM_FAULTS,
@@ -138,7 +138,13 @@ pub enum EnvError {
     /// A pool smaller than the number of workers that share it.
     #[error("{0} must be at least WORKERS: every worker needs a connection of its own")]
     SmallerThanWorkers(&'static str),
+    /// The former name of a variable.
+    #[error("{0} is not read any more: set {1} instead")]
+    Renamed(&'static str, &'static str),
 }
+
+/// Former names of variables, and the variables that replaced them.
+const RENAMED: [(&str, Variable); 1] = [("CLIENTS", PROFILE)];
 
 /// Reads variables through a lookup such as `std::env::var_os`.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +178,17 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, EnvError> {
         parse(&self.text(variable)?).ok_or(EnvError::Invalid(variable.name, variable.form))
+    }
+
+    /// Refuses a former name of a variable, so that its value is not ignored in silence.
+    ///
+    /// # Errors
+    /// A former name is set.
+    pub fn refuse_renamed(&self) -> Result<(), EnvError> {
+        match RENAMED.iter().find(|(former, _)| self.0(former).is_some()) {
+            Some((former, variable)) => Err(EnvError::Renamed(former, variable.name)),
+            None => Ok(()),
+        }
     }
 
     /// Parses a number of connections or workers.
@@ -301,6 +318,15 @@ mod tests {
     }
 
     #[test]
+    fn former_name_is_refused_and_the_new_one_named() {
+        assert_eq!(environment(None).refuse_renamed(), Ok(()));
+        let error = environment(Some("tuned")).refuse_renamed().unwrap_err();
+        let line = "CLIENTS is not read any more: set PROFILE instead";
+        assert_eq!(error.to_string(), line);
+    }
+
+    #[test]
+    fn ports_to_connect_to_are_never_zero() {
     fn ports_and_keys_in_another_form_are_refused() {
         assert_eq!(environment(Some("5432")).port(&DB_PORT).unwrap(), 5432);
         for bad in ["0", "65536", "http"] {

@@ -192,7 +192,7 @@ fn compose_repeats_ports_and_defaults_of_schema_and_no_secret() {
         .map(|(name, port)| format!("127.0.0.1:${{{name}:-{port}}}:"));
     let passed_on = [
         &env::WORKERS,
-        &env::CLIENTS,
+        &env::PROFILE,
         &env::DB_POOL_SIZE,
         &env::UPSTREAM_POOL_SIZE,
     ]

@@ -67,10 +67,11 @@ impl Config {
     /// The first variable that is missing, empty, or not of its form.
     pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
         let environment = Environment(lookup);
+        environment.refuse_renamed()?;
         let listen = Listen::read(&environment)?;
         Ok(Self {
             listen,
-            clients: environment.parse(&env::CLIENTS, |text| match text {
+            clients: environment.parse(&env::PROFILE, |text| match text {
                 "idiomatic" => Some(Clients::Idiomatic),
                 "tuned" => Some(Clients::Tuned),
                 _ => None,

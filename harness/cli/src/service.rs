@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use schema::env::{
-    CLIENTS, DB_HOST, DB_POOL_SIZE, DB_PORT, HOST, PORT, UPSTREAM_FAULTS, UPSTREAM_POOL_SIZE,
+    DB_HOST, DB_POOL_SIZE, DB_PORT, HOST, PORT, PROFILE, UPSTREAM_FAULTS, UPSTREAM_POOL_SIZE,
     UPSTREAM_URL, Variable, WORKERS,
 };
 use schema::routes;
@@ -19,7 +19,7 @@ use testbed::state::State;
 use testbed::terminal::ADDRESS;
 
 /// Variables of the caller that the services keep.
-const TUNABLE: [Variable; 4] = [WORKERS, CLIENTS, DB_POOL_SIZE, UPSTREAM_POOL_SIZE];
+const TUNABLE: [Variable; 4] = [WORKERS, PROFILE, DB_POOL_SIZE, UPSTREAM_POOL_SIZE];
 
 /// Time for one response; `/ready` tries Postgres and the upstream first.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -159,7 +159,7 @@ fn a_proxy_in_the_environment_is_not_used() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_target-axum"));
     let nobody = format!("http://127.0.0.1:{}", free_port());
     command
-        .env("CLIENTS", crate::CLIENTS)
+        .env("PROFILE", crate::CLIENTS)
         .env("UPSTREAM_URL", format!("http://{}", upstream.address()))
         .envs(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, &nobody)));
     let target = Service::start(&mut command).unwrap();

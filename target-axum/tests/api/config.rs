@@ -57,7 +57,9 @@ fn every_value_that_cannot_be_parsed_stops_it_with_one_line() {
         ("DB_PORT", &["postgres", "-5432", "65536"]),
         ("DB_POOL_SIZE", &["zero", "0x40", "-64", "100000", "64.0"]),
         ("WORKERS", &["two", "-10", "65"]),
-        ("CLIENTS", &["Tuned", "fast"]),
+        ("PROFILE", &["Tuned", "fast"]),
+        // The former name of PROFILE.
+        ("CLIENTS", &["idiomatic", "tuned"]),
         ("HOST", &["localhost", "999.0.0.1"]),
         ("PORT", &["http", "65536", "-80"]),
     ] {

@@ -17,7 +17,7 @@ const END: Duration = Duration::from_secs(30);
 fn start(fault: &str, upstream: std::net::SocketAddr) -> Service {
     let mut command = Command::new(env!("CARGO_BIN_EXE_target-axum"));
     command
-        .env("CLIENTS", crate::CLIENTS)
+        .env("PROFILE", crate::CLIENTS)
         .env("UPSTREAM_URL", format!("http://{upstream}/faults/{fault}"))
         .env("DB_HOST", "127.0.0.1")
         .env("DB_PORT", postgres_port().to_string());

@@ -69,7 +69,7 @@ impl Target {
             let own = variables.iter().find(|(known, _)| *known == name);
             match name {
                 _ if own.is_some() => own.map(|(_, value)| value.into()),
-                "CLIENTS" => Some(crate::CLIENTS.into()),
+                "PROFILE" => Some(crate::CLIENTS.into()),
                 "UPSTREAM_URL" => url.as_ref().map(Into::into),
                 "DB_HOST" => Some("127.0.0.1".into()),
                 "DB_PORT" => database_port.as_ref().map(Into::into),

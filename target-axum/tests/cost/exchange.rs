@@ -22,7 +22,7 @@ pub(crate) fn environment(
     postgres: u16,
 ) -> [(&'static str, String); 6] {
     [
-        ("CLIENTS", clients.to_owned()),
+        ("PROFILE", clients.to_owned()),
         ("UPSTREAM_URL", format!("http://{upstream}")),
         ("UPSTREAM_POOL_SIZE", "1".to_owned()),
         ("DB_HOST", Ipv4Addr::LOCALHOST.to_string()),

@@ -20,9 +20,9 @@ const FOLDER: &str = "kit/api-benchmarks/checkout";
 /// Lines of the kit in files that the checkout has already.
 const EDITS: &str = "kit/api-benchmarks/edits.toml";
 
-/// The contenders, and the value of `CLIENTS` that tells them apart: both are the same program. A
-/// file whose path has `@PROFILE@` is written once for each.
-const PROFILES: [(&str, &str); 2] = [("axum", "idiomatic"), ("axum-tuned", "tuned")];
+/// The contenders, and the value of `PROFILE` that tells them apart: both are the same program. A
+/// file whose path has `@CONTENDER@` is written once for each.
+const CONTENDERS: [(&str, &str); 2] = [("axum", "idiomatic"), ("axum-tuned", "tuned")];
 
 /// Folder of the contenders in a checkout, and their crates.
 const CONTENDER: (&str, &[&str]) = ("services/axum", &["schema", "serve", "target-axum"]);
@@ -76,10 +76,10 @@ fn with_values(files: Files) -> Result<Files> {
         for (name, value) in env::bench() {
             text = text.replace(&format!("@{name}@"), value);
         }
-        for (profile, clients) in PROFILES {
-            let path = path.to_string_lossy().replace("@PROFILE@", profile);
+        for (contender, profile) in CONTENDERS {
+            let path = path.to_string_lossy().replace("@CONTENDER@", contender);
+            let text = text.replace("@CONTENDER@", contender);
             let text = text.replace("@PROFILE@", profile);
-            let text = text.replace("@CLIENTS@", clients);
             replaced.insert(path.into(), text.into_bytes());
         }
     }
