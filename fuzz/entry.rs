@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use schema::{NewMovie, Product, env, json};
-use target_axum::Verifier;
+use target_axum::{TunedVerifier, Verifier};
 use testbed::token::{Algorithm, signature};
 
 /// A target: its name, which is that of its corpus, and what it does.
@@ -24,27 +24,33 @@ pub(crate) const ALL: [Target; 6] = [
     ("results", results),
 ];
 
-/// The bytes as an `Authorization` header, as a token, and as the claims of a token that is signed.
+/// Verifies the bytes as an `Authorization` header, as a token, and as the claims of a signed token. Both
+/// profiles decide alike.
 pub(crate) fn token(data: &[u8]) {
     let secret = "secret";
-    let verifier = Verifier::new(secret);
+    let (idiomatic, tuned) = (Verifier::new(secret), TunedVerifier::new(secret));
+    let verify = |token: &str| {
+        let claims = idiomatic.verify(token);
+        assert_eq!(claims, tuned.verify(token));
+        claims
+    };
     if let Ok(value) = HeaderValue::from_bytes(data) {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, value);
         if let Some(token) = serve::bearer(&headers) {
-            let _ = verifier.verify(token);
+            verify(token);
         }
     }
     if let Ok(text) = std::str::from_utf8(data) {
-        let _ = verifier.verify(text);
+        verify(text);
     }
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(data));
     let signature = signature(&signed, Algorithm::HS256, secret);
-    if let Some(claims) = verifier.verify(&format!("{signed}.{signature}")) {
+    if let Some(claims) = verify(&format!("{signed}.{signature}")) {
         assert!(!claims.sub.is_empty() && !claims.name.is_empty());
     }
-    let unsigned = verifier.verify(&format!("{signed}."));
+    let unsigned = verify(&format!("{signed}."));
     assert!(unsigned.is_none(), "nobody signed it");
 }
 

@@ -49,7 +49,10 @@ impl Claims {
 }
 
 /// Deserializes a claim that is present: `null` is not the same as absent.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Number>, D::Error> {
+///
+/// # Errors
+/// The deserializer's own.
+pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Number>, D::Error> {
     Number::deserialize(deserializer).map(Some)
 }
 

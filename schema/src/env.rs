@@ -326,7 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn ports_to_connect_to_are_never_zero() {
     fn ports_and_keys_in_another_form_are_refused() {
         assert_eq!(environment(Some("5432")).port(&DB_PORT).unwrap(), 5432);
         for bad in ["0", "65536", "http"] {

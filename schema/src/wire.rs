@@ -51,13 +51,12 @@ pub struct Nested<'a> {
     pub label: Cow<'a, str>,
 }
 
-/// Body of `POST /movies`. Unknown fields are ignored.
+/// Body of `POST /movies`. Unknown fields are ignored. Decoded texts are owned.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NewMovie<'a> {
     /// Title of the movie.
-    #[serde(borrow)]
     pub title: Cow<'a, str>,
     /// Year of release, a 32-bit integer.
     #[cfg_attr(
@@ -66,10 +65,8 @@ pub struct NewMovie<'a> {
     )]
     pub year: i32,
     /// Name of the director.
-    #[serde(borrow)]
     pub director: Cow<'a, str>,
     /// Genre.
-    #[serde(borrow)]
     pub genre: Cow<'a, str>,
     /// Rating; an integer is a valid rating.
     pub rating: f64,
@@ -91,7 +88,7 @@ impl Fields for NewMovie<'_> {
 #[serde(rename_all = "camelCase")]
 pub struct Movie<'a> {
     /// The five fields of the request.
-    #[serde(borrow, flatten)]
+    #[serde(flatten)]
     pub new: NewMovie<'a>,
     /// Fresh UUID v4.
     pub id: Uuid,

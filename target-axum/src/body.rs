@@ -1,7 +1,8 @@
-//! A JSON request body: its type, its size and its time are checked before it is decoded.
+//! A JSON request body, in place of `axum::Json`: the contract asks for stricter JSON, its own error
+//! bodies, and a refusal by the announced length before anything is read.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body::Body as _;
@@ -10,24 +11,16 @@ use mime::Mime;
 use schema::ErrorCode;
 use schema::json::{self, Fields, Rejection};
 use schema::limits::{REQUEST_BODY_MAX_BYTES, REQUEST_BODY_TIMEOUT};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use tower::BoxError;
 
 use crate::error::Error;
 
-/// The bytes of a JSON body. The decoded value borrows from them.
-pub(crate) struct JsonBody(Bytes);
+/// A value decoded from a JSON body.
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl JsonBody {
-    pub(crate) fn decode<'de, T: Deserialize<'de> + Fields>(&'de self) -> Result<T, Error> {
-        json::from_slice(&self.0).map_err(|rejection| match rejection {
-            Rejection::Malformed => ErrorCode::MalformedBody.into(),
-            Rejection::Invalid { detail } => Error::from(ErrorCode::InvalidBody).detail(detail),
-        })
-    }
-}
-
-impl<S: Sync> FromRequest<S> for JsonBody {
+impl<S: Sync, T: DeserializeOwned + Fields> FromRequest<S> for JsonBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Error> {
@@ -35,46 +28,40 @@ impl<S: Sync> FromRequest<S> for JsonBody {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
         let body = request.into_body();
-        // Refused by its announced length before a byte of it is read.
         if body.size_hint().lower() > REQUEST_BODY_MAX_BYTES as u64 {
             return Err(ErrorCode::BodyTooLarge.into());
         }
-        let collected = collect(Limited::new(body, REQUEST_BODY_MAX_BYTES));
-        match timeout(REQUEST_BODY_TIMEOUT, collected).await {
-            Ok(Ok(body)) => Ok(Self(body)),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ErrorCode::BodyTooLarge.into()),
-            // The chunks' framing is broken, or the client has gone.
-            Ok(Err(_)) => Err(ErrorCode::MalformedBody.into()),
-            Err(_) => Err(ErrorCode::RequestTimeout.into()),
-        }
+        let bytes = timeout(REQUEST_BODY_TIMEOUT, read(body))
+            .await
+            .map_err(|_| ErrorCode::RequestTimeout)?
+            .map_err(|error| match error.is::<LengthLimitError>() {
+                true => ErrorCode::BodyTooLarge,
+                // The framing of the chunks is broken, or the client closed the connection.
+                false => ErrorCode::MalformedBody,
+            })?;
+        json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|rejection| match rejection {
+                Rejection::Malformed => ErrorCode::MalformedBody.into(),
+                Rejection::Invalid { detail } => Error::from(ErrorCode::InvalidBody).detail(detail),
+            })
     }
 }
 
-/// All of a body. One that comes in a single piece, as nearly all do, is not copied; of the others
-/// no piece is kept, each of which would hold on to the buffer that it came in: a body that comes a
-/// byte at a time takes no more memory than its length.
-async fn collect<B: http_body::Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Bytes, B::Error> {
-    let mut first = Bytes::new();
-    let mut whole = Vec::new();
+/// Reads the whole body. Its pieces are copied, because each one keeps the buffer that it arrived in:
+/// a body in many small chunks must take no more memory than its length.
+async fn read(body: Body) -> Result<Vec<u8>, BoxError> {
+    let mut body = Limited::new(body, REQUEST_BODY_MAX_BYTES);
+    let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame?.into_data() else {
-            continue;
-        };
-        if first.is_empty() && whole.is_empty() {
-            first = piece;
-        } else {
-            whole.extend_from_slice(&std::mem::take(&mut first));
-            whole.extend_from_slice(&piece);
+        if let Ok(piece) = frame?.into_data() {
+            bytes.extend_from_slice(&piece);
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.into()
-    })
+    Ok(bytes)
 }
 
-/// Whether exactly one content type is given and it is JSON (RFC 8259, or RFC 6839's `+json`).
+/// Returns whether exactly one content type is given and it is JSON (RFC 8259, or RFC 6839's `+json`).
 fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

@@ -1,4 +1,4 @@
-//! What the target reads from the environment. Nothing here is printable: it holds secrets.
+//! The target's configuration, read from the environment. Nothing here is printable: it holds secrets.
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -11,10 +11,10 @@ use serve::Listen;
 /// The target's configuration.
 #[derive(Clone)]
 pub struct Config {
-    /// Where it listens, with how many workers.
+    /// Address, port and number of workers.
     pub listen: Listen,
-    /// How it reaches the upstream and the database.
-    pub clients: Clients,
+    /// How the target uses its libraries.
+    pub profile: TargetProfile,
     /// HS256 secret.
     pub jwt_secret: String,
     /// The upstream of `GET /catalog`.
@@ -23,12 +23,12 @@ pub struct Config {
     pub database: DatabaseConfig,
 }
 
-/// A profile of clients.
+/// How the target uses its libraries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Clients {
-    /// The libraries as their documentation recommends them.
+pub enum TargetProfile {
+    /// As their documentation does.
     Idiomatic,
-    /// The libraries' connections without their pools.
+    /// With the deviations of `tuned`.
     Tuned,
 }
 
@@ -37,9 +37,9 @@ pub enum Clients {
 pub struct UpstreamConfig {
     /// `{UPSTREAM_URL}/data`.
     pub data_url: Url,
-    /// The key it asks for.
+    /// The key that the upstream requires.
     pub api_key: String,
-    /// Connections over all workers.
+    /// Calls in flight, over all workers.
     pub pool_size: NonZeroUsize,
 }
 
@@ -56,7 +56,7 @@ pub struct DatabaseConfig {
     pub user: String,
     /// Password.
     pub password: String,
-    /// Connections over all workers.
+    /// Connections, over all workers.
     pub pool_size: NonZeroUsize,
 }
 
@@ -64,16 +64,16 @@ impl Config {
     /// Reads the configuration through `lookup`, for example `std::env::var_os`.
     ///
     /// # Errors
-    /// The first variable that is missing, empty, or not of its form.
+    /// The first variable that is missing, empty, not of its form, or a former name.
     pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
         let environment = Environment(lookup);
         environment.refuse_renamed()?;
         let listen = Listen::read(&environment)?;
         Ok(Self {
             listen,
-            clients: environment.parse(&env::PROFILE, |text| match text {
-                "idiomatic" => Some(Clients::Idiomatic),
-                "tuned" => Some(Clients::Tuned),
+            profile: environment.parse(&env::PROFILE, |text| match text {
+                "idiomatic" => Some(TargetProfile::Idiomatic),
+                "tuned" => Some(TargetProfile::Tuned),
                 _ => None,
             })?,
             jwt_secret: environment.text(&env::JWT_SECRET)?,
@@ -94,7 +94,7 @@ impl Config {
     }
 }
 
-/// `{base}/data`; none if `base` is anything but an `http` URL of host, port and path.
+/// Returns `{base}/data`, or `None` if `base` is anything but an `http` URL of host, port and path.
 fn data_url(base: &str) -> Option<Url> {
     let base = Url::parse(base).ok()?;
     let plain = base.scheme() == "http"
@@ -113,7 +113,7 @@ mod tests {
     use super::data_url;
 
     #[test]
-    fn the_data_url_keeps_a_path_prefix() {
+    fn data_url_keeps_a_path_prefix() {
         for (base, expected) in [
             ("http://upstream:8000", "http://upstream:8000/data"),
             ("http://upstream:8000/", "http://upstream:8000/data"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_cannot_call_as_written_is_refused() {
+    fn url_that_cannot_be_called_as_written_is_refused() {
         for base in [
             "upstream:8000",
             "https://upstream",

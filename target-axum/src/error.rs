@@ -1,8 +1,9 @@
-//! The one error type of the HTTP boundary: a row of the contract's error table, what helps the
-//! caller, and what only the operator may know.
+//! The error type of the HTTP boundary: a row of the contract's error table, a detail for the client,
+//! and a cause for the log.
 
 use std::error::Error as StdError;
 
+use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -10,9 +11,7 @@ use schema::limits::RETRY_AFTER_SECS;
 use schema::{ErrorBody, ErrorCode};
 use tower::BoxError;
 
-use crate::json::Json;
-
-/// Why a request failed.
+/// The failure of a request.
 pub(crate) struct Error {
     code: ErrorCode,
     detail: Option<String>,
@@ -20,7 +19,7 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    /// What helps the caller fix the request; goes into the body.
+    /// Adds a detail that helps the client fix the request; it is sent in the body.
     pub(crate) fn detail(self, detail: String) -> Self {
         Self {
             detail: Some(detail),
@@ -28,7 +27,7 @@ impl Error {
         }
     }
 
-    /// What went wrong on our side; goes into the log and nowhere else.
+    /// Adds the cause of a 5xx; it is logged and never sent.
     pub(crate) fn because(self, cause: impl Into<BoxError>) -> Self {
         Self {
             cause: Some(cause.into()),
@@ -73,7 +72,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// The error and what caused it, in one line.
+/// Returns the error and its sources in one line.
 fn chain(error: &dyn StdError) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! `GET /health` and `GET /ready`: ours only, for whoever starts and stops the target.
+//! `GET /health` and `GET /ready`, for the operator and the load balancer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,36 +11,28 @@ use tokio::time::timeout;
 use crate::AppState;
 use crate::error::Error;
 
-/// Time for both dependencies to answer: shorter than the wait of any health check.
+/// Time for both dependencies to answer: shorter than the timeout of any health check.
 const READY_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) async fn get_health() -> &'static str {
     "ok"
 }
 
-/// Asks Postgres and the upstream as the endpoints do, at the same time.
+/// Calls Postgres and the upstream as the endpoints do, both at the same time.
 pub(crate) async fn get_ready(State(state): State<Arc<AppState>>) -> Result<&'static str, Error> {
     let (database, upstream) = join!(
-        timeout(READY_TIMEOUT, state.users.find("")),
-        timeout(READY_TIMEOUT, state.catalog.fetch()),
+        timeout(READY_TIMEOUT, state.find_user("")),
+        timeout(READY_TIMEOUT, state.fetch_product()),
     );
-    let unavailable: Vec<_> = [
-        (
-            matches!(database, Ok(Ok(_))),
-            ErrorCode::DatabaseUnavailable,
-        ),
-        (
-            matches!(upstream, Ok(Ok(_))),
-            ErrorCode::UpstreamUnavailable,
-        ),
-    ]
-    .into_iter()
-    .filter(|(answers, _)| !answers)
-    .map(|(_, code)| code.phrase())
-    .collect();
-    if unavailable.is_empty() {
-        Ok("ok")
-    } else {
-        Err(Error::from(ErrorCode::NotReady).detail(unavailable.join(", ")))
+    let mut failed = Vec::new();
+    if !matches!(database, Ok(Ok(_))) {
+        failed.push(ErrorCode::DatabaseUnavailable.phrase());
+    }
+    if !matches!(upstream, Ok(Ok(_))) {
+        failed.push(ErrorCode::UpstreamUnavailable.phrase());
+    }
+    match failed.is_empty() {
+        true => Ok("ok"),
+        false => Err(Error::from(ErrorCode::NotReady).detail(failed.join(", "))),
     }
 }

@@ -1,5 +1,5 @@
-//! The service and its router. A new endpoint: its path and types in `schema`, its handler in a
-//! module here, its line in [`router`].
+//! The service and its router. A new endpoint needs its path and types in `schema`, a handler in a
+//! module here, and a line in [`router`].
 
 mod catalog;
 mod health;
@@ -7,30 +7,31 @@ mod info;
 mod movies;
 mod users;
 
-use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
-use futures_util::FutureExt;
-use http::Request;
-use http_body::Body;
 use schema::{ErrorCode, routes};
 use serve::HttpService;
-use tower::{BoxError, Service, ServiceExt};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::AppState;
 use crate::error::Error;
 
-/// The target's service: its router, and a panic in a handler is a 500 like everything unforeseen.
+/// Returns the target's service: the router in its layers.
+///
+/// Timeouts and size limits are not layers: the contract has its own for the request body, the
+/// upstream and the database, and checks the token first.
 pub fn service(state: AppState) -> impl HttpService {
-    catch_panics(router(state))
+    ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .service(router(state))
 }
 
-/// What answers which request.
+/// Returns the router: which handler answers which request.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route(routes::INFO, get(info::get_info))
@@ -45,39 +46,28 @@ pub fn router(state: AppState) -> Router {
         .with_state(Arc::new(state))
 }
 
-/// Around the router: a layer within is boxed once more for each request, and tower-http's boxes each
-/// answer's body.
-fn catch_panics<B>(
-    router: Router,
-) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone + Send
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    tower::service_fn(move |request| {
-        let answer = AssertUnwindSafe(router.clone().oneshot(request)).catch_unwind();
-        // The panic's message and place are in the log already.
-        answer.map(|answer| {
-            answer.unwrap_or_else(|_| Ok(Error::from(ErrorCode::Internal).into_response()))
-        })
-    })
+/// Answers a panic in a handler; the panic hook has logged its message and place.
+fn answer_panic(_panic: Box<dyn Any + Send>) -> Response {
+    Error::from(ErrorCode::Internal).into_response()
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt, Empty};
+    use axum::body::{Body, to_bytes};
+    use http::Request;
+    use tower::ServiceExt;
 
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_in_a_handler_is_an_internal_error() {
+    async fn panic_in_a_handler_is_an_internal_error() {
         let handler = async || -> &str { panic!("on purpose") };
-        let router: Router = Router::new().route("/", get(handler));
-        let response = catch_panics(router)
-            .oneshot(Request::new(Empty::new()))
-            .await
-            .unwrap();
+        let router: Router = Router::new()
+            .route("/", get(handler))
+            .layer(CatchPanicLayer::custom(answer_panic));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), ErrorCode::Internal.status());
-        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         assert_eq!(body, ErrorCode::Internal.body().to_json());
     }
 }

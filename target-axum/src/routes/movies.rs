@@ -1,28 +1,24 @@
 //! `POST /movies`: a token and a JSON body in, the movie with a fresh id and its creator out.
 
-use std::borrow::Cow;
-
-use axum::response::{IntoResponse, Response};
+use axum::Json;
 use http::StatusCode;
-use schema::{Movie, UserRef};
+use schema::{Movie, NewMovie, UserRef};
 use uuid::Uuid;
 
 use crate::auth::Authenticated;
 use crate::body::JsonBody;
-use crate::error::Error;
-use crate::json::Json;
 
 pub(crate) async fn create_movie(
     Authenticated(claims): Authenticated,
-    body: JsonBody,
-) -> Result<Response, Error> {
+    JsonBody(new): JsonBody<NewMovie<'static>>,
+) -> (StatusCode, Json<Movie<'static>>) {
     let movie = Movie {
-        new: body.decode()?,
+        new,
         id: Uuid::new_v4(),
         user: UserRef {
-            id: Cow::Owned(claims.sub),
-            name: Cow::Owned(claims.name),
+            id: claims.sub.into(),
+            name: claims.name.into(),
         },
     };
-    Ok((StatusCode::CREATED, Json(movie)).into_response())
+    (StatusCode::CREATED, Json(movie))
 }

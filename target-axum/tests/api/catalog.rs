@@ -1,169 +1,163 @@
 //! `GET /catalog`: the product, and every fault of the upstream.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use schema::limits::{UPSTREAM_CALL_TIMEOUT, UPSTREAM_CONNECT_TIMEOUT};
 use schema::{ErrorCode, fixtures};
 use socket2::{Domain, Socket, Type};
-use testbed::child::Service;
-use testbed::raw::Connection;
+use testbed::raw::{Answer, Connection};
 
-use crate::suite::{Target, assert_error, free_port, request, start_upstream};
+use crate::suite::{
+    LATE, Profile, ask_all, assert_error, each_profile, free_port, get, start_upstream,
+};
 
-/// What a deadline may be late on a busy machine.
-const LATE: Duration = Duration::from_secs(3);
-
-#[test]
-fn answers_the_upstream_s_product_under_both_paths() {
-    let target = Target::start();
-    for path in ["/catalog", "/proxy"] {
-        let answer = target.get(path);
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
-    }
-}
-
-/// The answer of a target whose upstream shows a fault, and how long it took.
-fn with_fault(fault: &str) -> (testbed::raw::Answer, Duration) {
+/// Returns the answer of a target whose upstream has this fault, and its time.
+fn with_fault(profile: Profile, fault: &str) -> (Answer, Duration) {
     let upstream = start_upstream(0);
     let url = format!("http://{}/faults/{fault}", upstream.address());
-    let target = Target::with(&[("UPSTREAM_URL", &url)]);
-    let asked = Instant::now();
-    (target.get("/catalog"), asked.elapsed())
+    let target = profile.with(&[("UPSTREAM_URL", &url)]);
+    let start = Instant::now();
+    (target.get("/catalog"), start.elapsed())
 }
 
 #[test]
-fn an_upstream_that_misbehaves_is_unavailable() {
-    for fault in [
-        "status-201",
-        "status-204",
-        "status-301",
-        "status-401",
-        "status-404",
-        "status-500",
-        "status-503",
-        "reset",
-        "truncate",
-        "malformed",
-        "wrong-shape",
-        "redirect",
-        "huge",
-    ] {
-        let (answer, elapsed) = with_fault(fault);
-        assert_error(&answer, ErrorCode::UpstreamUnavailable);
-        assert!(elapsed < UPSTREAM_CALL_TIMEOUT, "{fault} took {elapsed:?}");
-    }
+fn product_of_the_upstream_is_answered_under_both_paths() {
+    each_profile(|profile| {
+        let target = profile.start();
+        for path in ["/catalog", "/proxy"] {
+            let answer = target.get(path);
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+            assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
+        }
+        let (slow, elapsed) = with_fault(profile, "delay-300");
+        assert_eq!(slow.text(), fixtures::PRODUCT_JSON);
+        assert!(elapsed >= Duration::from_millis(300));
+    });
 }
 
 #[test]
-fn an_upstream_slower_than_the_deadline_of_a_call_is_a_timeout() {
-    std::thread::scope(|scope| {
-        for fault in ["hang", "trickle", "delay-6000"] {
-            scope.spawn(move || {
-                let (answer, elapsed) = with_fault(fault);
-                assert_error(&answer, ErrorCode::UpstreamTimeout);
-                assert!(elapsed >= UPSTREAM_CALL_TIMEOUT, "{fault} took {elapsed:?}");
-                assert!(
-                    elapsed < UPSTREAM_CALL_TIMEOUT + LATE,
-                    "{fault} took {elapsed:?}"
-                );
-            });
+fn misbehaving_upstream_is_unavailable() {
+    each_profile(|profile| {
+        for fault in [
+            "status-201",
+            "status-204",
+            "status-301",
+            "status-401",
+            "status-404",
+            "status-500",
+            "status-503",
+            "reset",
+            "truncate",
+            "malformed",
+            "wrong-shape",
+            "redirect",
+            "huge",
+        ] {
+            let (answer, elapsed) = with_fault(profile, fault);
+            assert_error(&answer, ErrorCode::UpstreamUnavailable);
+            assert!(elapsed < UPSTREAM_CALL_TIMEOUT, "{fault} took {elapsed:?}");
+        }
+        let target = profile.with(&[("UPSTREAM_API_KEY", "wrong")]);
+        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
+    });
+}
+
+#[test]
+fn upstream_slower_than_the_deadline_is_a_timeout() {
+    each_profile(|profile| {
+        thread::scope(|scope| {
+            for fault in ["hang", "trickle", "delay-6000"] {
+                scope.spawn(move || {
+                    let (answer, elapsed) = with_fault(profile, fault);
+                    assert_error(&answer, ErrorCode::UpstreamTimeout);
+                    let expected = UPSTREAM_CALL_TIMEOUT..UPSTREAM_CALL_TIMEOUT + LATE;
+                    assert!(expected.contains(&elapsed), "{fault} took {elapsed:?}");
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn upstream_that_accepts_no_connection_in_time_is_a_timeout() {
+    // A listener with a full backlog lets further connections wait.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    listener.bind(&any_port.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting = (0..8).map(|_| {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        // In progress, and perhaps never accepted.
+        let _ = client.connect(&address);
+        client
+    });
+    let _waiting: Vec<_> = waiting.collect();
+    let url = format!("http://{}", address.as_socket().unwrap());
+    each_profile(|profile| {
+        let target = profile.with(&[("UPSTREAM_URL", &url)]);
+        let start = Instant::now();
+        assert_error(&target.get("/catalog"), ErrorCode::UpstreamTimeout);
+        let expected = UPSTREAM_CONNECT_TIMEOUT..UPSTREAM_CALL_TIMEOUT;
+        assert!(expected.contains(&start.elapsed()), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn upstream_that_comes_back_is_used_again() {
+    each_profile(|profile| {
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let target = profile.with(&[("UPSTREAM_URL", &url)]);
+        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
+        assert_eq!(target.get("/info").status, 200);
+        for _ in 0..2 {
+            let upstream = start_upstream(port);
+            for _ in 0..3 {
+                assert_eq!(target.get("/catalog").text(), fixtures::PRODUCT_JSON);
+            }
+            upstream.stop().unwrap();
+            assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
         }
     });
 }
 
 #[test]
-fn a_slow_upstream_within_the_deadline_is_waited_for() {
-    let (answer, elapsed) = with_fault("delay-300");
-    assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
-    assert!(elapsed >= Duration::from_millis(300));
+fn hanging_calls_leave_other_endpoints_served() {
+    each_profile(|profile| {
+        let upstream = start_upstream(0);
+        let url = format!("http://{}/faults/hang", upstream.address());
+        let target = profile.with(&[("UPSTREAM_URL", &url)]);
+        let mut hanging = target.connections(100);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let answers = scope.spawn(|| ask_all(&mut hanging, &get("/catalog")));
+            assert_eq!(target.get("/info").status, 200);
+            // The deadline includes the wait for a permit: all calls time out together.
+            for answer in answers.join().unwrap() {
+                assert_error(&answer, ErrorCode::UpstreamTimeout);
+            }
+        });
+        assert!(start.elapsed() < UPSTREAM_CALL_TIMEOUT + LATE);
+    });
 }
 
 #[test]
-fn an_upstream_that_does_not_accept_in_time_is_a_timeout() {
-    // A listener whose backlog is full lets further connections wait.
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener
-        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-        .unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let waiting: Vec<_> = (0..8)
-        .map(|_| {
-            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            client.set_nonblocking(true).unwrap();
-            // In progress at first, whether or not it is ever accepted.
-            let _ = client.connect(&address);
-            client
-        })
-        .collect();
-    let url = format!("http://{}", address.as_socket().unwrap());
-    let target = Target::with(&[("UPSTREAM_URL", &url)]);
-    let asked = Instant::now();
-    assert_error(&target.get("/catalog"), ErrorCode::UpstreamTimeout);
-    let elapsed = asked.elapsed();
-    assert!(elapsed >= UPSTREAM_CONNECT_TIMEOUT, "{elapsed:?}");
-    assert!(elapsed < UPSTREAM_CALL_TIMEOUT, "{elapsed:?}");
-    drop(waiting);
-}
-
-#[test]
-fn a_key_that_the_upstream_refuses_is_its_unavailability() {
-    let target = Target::with(&[("UPSTREAM_API_KEY", "wrong")]);
-    assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
-}
-
-#[test]
-fn a_stopped_upstream_is_unavailable_and_one_that_comes_back_is_used_again() {
-    let port = free_port();
-    let url = format!("http://127.0.0.1:{port}");
-    let target = Target::with(&[("UPSTREAM_URL", &url)]);
-    assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
-    assert_eq!(target.get("/info").status, 200);
-    for _ in 0..2 {
-        let upstream = start_upstream(port);
-        for _ in 0..3 {
-            assert_eq!(target.get("/catalog").text(), fixtures::PRODUCT_JSON);
-        }
-        upstream.stop().unwrap();
-        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
-    }
-}
-
-#[test]
-fn hanging_calls_take_no_other_endpoint_down() {
-    let upstream = start_upstream(0);
-    let url = format!("http://{}/faults/hang", upstream.address());
-    let target = Target::with(&[("UPSTREAM_URL", &url)]);
-    let mut hanging: Vec<Connection> = (0..100).map(|_| target.connect()).collect();
-    for connection in &mut hanging {
-        connection
-            .send(request("GET", "/catalog", &[], ""))
-            .unwrap();
-    }
-    assert_eq!(target.get("/info").status, 200);
-    // The deadline covers the wait for a free connection: all time out together.
-    let asked = Instant::now();
-    for connection in &mut hanging {
-        assert_error(&connection.answer().unwrap(), ErrorCode::UpstreamTimeout);
-    }
-    assert!(asked.elapsed() < UPSTREAM_CALL_TIMEOUT + LATE);
-}
-
-#[test]
-fn a_proxy_in_the_environment_is_not_used() {
-    let upstream = start_upstream(0);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_target-axum"));
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    command
-        .env("PROFILE", crate::CLIENTS)
-        .env("UPSTREAM_URL", format!("http://{}", upstream.address()))
-        .envs(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, &nobody)));
-    let target = Service::start(&mut command).unwrap();
-    let mut connection = Connection::open(target.address()).unwrap();
-    let answer = connection.ask(request("GET", "/catalog", &[], "")).unwrap();
-    assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
+fn proxy_of_the_environment_is_not_used() {
+    each_profile(|profile| {
+        let upstream = start_upstream(0);
+        let refusing = format!("http://127.0.0.1:{}", free_port());
+        let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+        let target = profile.start_process_with(
+            &format!("http://{}", upstream.address()),
+            &proxies.map(|name| (name, &*refusing)),
+        );
+        let mut connection = Connection::open(target.address()).unwrap();
+        let answer = connection.ask(get("/catalog")).unwrap();
+        assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
+    });
 }

@@ -1,23 +1,21 @@
-//! The real target on port 0, the real upstream, a private Postgres; asked over bare sockets, so
-//! that nothing on the wire is hidden.
+//! The real target on port 0 in both profiles, the real upstream, a private Postgres. Requests are
+//! written to sockets as bytes, so that a test sees the wire.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod auth;
+mod body;
 mod catalog;
+mod catalog_connections;
 mod config;
-mod database;
+mod differential;
 mod drain;
-mod errors;
-mod forged;
-mod health;
-mod hostile;
-mod info;
+mod endpoints;
+mod framing;
+mod head;
 mod movies;
-mod properties;
+mod pools;
+mod scripted;
+mod session;
 mod suite;
+mod tokens;
 mod users;
-mod wire;
-mod workers;
-
-/// The clients that the targets of these tests have. The tests of `tests/tuned` are the same ones.
-const CLIENTS: &str = "idiomatic";
+mod users_connections;

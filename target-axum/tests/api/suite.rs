@@ -1,33 +1,40 @@
-//! What the tests start, and how they ask it.
+//! The services that the tests start, the requests they send, and the errors they expect.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::process::Command;
 use std::sync::{LazyLock, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use schema::{Claims, ErrorBody, ErrorCode, env, fixtures};
 use serde_json::{Value, json};
 use serve::{Background, Server, Worker};
 use target_axum::{AppState, Config};
+use testbed::child::Service;
 use testbed::postgres::TemporaryPostgres;
 use testbed::raw::{Answer, Connection};
 use testbed::token;
 
-/// The Postgres of every test that does not stop or change it.
+/// The time by which a deadline may be exceeded on a busy machine.
+pub(crate) const LATE: Duration = Duration::from_secs(3);
+
+/// The Postgres of every test that neither stops nor changes it.
 static POSTGRES: LazyLock<Mutex<TemporaryPostgres>> =
     LazyLock::new(|| Mutex::new(TemporaryPostgres::start().unwrap()));
 
-/// Where the shared Postgres listens.
+/// Returns the port of the shared Postgres.
 pub(crate) fn postgres_port() -> u16 {
     POSTGRES.lock().unwrap().port()
 }
 
-/// A port of 127.0.0.1 that nobody listens on.
+/// Returns a port of 127.0.0.1 without a listener.
 pub(crate) fn free_port() -> u16 {
     let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Starts an upstream that shows faults when asked.
+/// Starts an upstream with its faults.
 pub(crate) fn start_upstream(port: u16) -> Background {
     let config = upstream::Config::read(|name| match name {
         "UPSTREAM_FAULTS" => Some("1".into()),
@@ -41,35 +48,43 @@ pub(crate) fn start_upstream(port: u16) -> Background {
         .unwrap()
 }
 
-/// A target in this process, and what it needs.
-pub(crate) struct Target {
-    server: Background,
-    /// None if the test set `UPSTREAM_URL`.
-    _upstream: Option<Background>,
+/// The value of `PROFILE` for a target.
+#[derive(Clone, Copy)]
+pub(crate) struct Profile(pub(crate) &'static str);
+
+pub(crate) const IDIOMATIC: Profile = Profile("idiomatic");
+pub(crate) const TUNED: Profile = Profile("tuned");
+
+/// Runs a test in both profiles at the same time, each in a thread with the profile's name.
+pub(crate) fn each_profile(test: impl Fn(Profile) + Sync) {
+    let test = &test;
+    thread::scope(|scope| {
+        for profile in [IDIOMATIC, TUNED] {
+            let thread = thread::Builder::new().name(profile.0.to_owned());
+            thread.spawn_scoped(scope, move || test(profile)).unwrap();
+        }
+    });
 }
 
-impl Target {
-    /// With an upstream and the shared Postgres.
-    pub(crate) fn start() -> Self {
-        Self::with(&[])
+impl Profile {
+    /// Starts a target with an upstream and the shared Postgres.
+    pub(crate) fn start(self) -> Target {
+        self.with(&[])
     }
 
-    /// As [`Target::start`], with these variables set otherwise.
-    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
-        let set = |name| variables.iter().any(|(known, _)| *known == name);
-        let upstream = (!set("UPSTREAM_URL")).then(|| start_upstream(0));
+    /// Starts a target as [`Self::start`] does, with other values for these variables.
+    pub(crate) fn with(self, variables: &[(&str, &str)]) -> Target {
+        let is_set = |name| variables.iter().any(|(known, _)| *known == name);
+        let upstream = (!is_set("UPSTREAM_URL")).then(|| start_upstream(0));
         let url = upstream
             .as_ref()
             .map(|upstream| format!("http://{}", upstream.address()));
-        let database_port = match set("DB_PORT") {
-            true => None,
-            false => Some(postgres_port().to_string()),
-        };
+        let database_port = (!is_set("DB_PORT")).then(|| postgres_port().to_string());
         let config = Config::read(|name| {
             let own = variables.iter().find(|(known, _)| *known == name);
             match name {
                 _ if own.is_some() => own.map(|(_, value)| value.into()),
-                "PROFILE" => Some(crate::CLIENTS.into()),
+                "PROFILE" => Some(self.0.into()),
                 "UPSTREAM_URL" => url.as_ref().map(Into::into),
                 "DB_HOST" => Some("127.0.0.1".into()),
                 "DB_PORT" => database_port.as_ref().map(Into::into),
@@ -82,12 +97,53 @@ impl Target {
         let make_service =
             move |worker: Worker| AppState::new(&config, worker).map(target_axum::service);
         let server = Server::new(workers).spawn(listener, make_service).unwrap();
-        Self {
+        Target {
             server,
             _upstream: upstream,
         }
     }
 
+    /// Starts a target with a Postgres of its own.
+    pub(crate) fn with_own_postgres(
+        self,
+        variables: &[(&str, &str)],
+    ) -> (Target, TemporaryPostgres) {
+        let postgres = TemporaryPostgres::start().unwrap();
+        let port = postgres.port().to_string();
+        let target = self.with(&[variables, &[("DB_PORT", &*port)]].concat());
+        (target, postgres)
+    }
+
+    /// Starts the executable, with this upstream and the shared Postgres.
+    pub(crate) fn start_process(self, upstream_url: &str) -> Service {
+        self.start_process_with(upstream_url, &[])
+    }
+
+    /// Starts the executable as [`Self::start_process`] does, with more variables.
+    pub(crate) fn start_process_with(
+        self,
+        upstream_url: &str,
+        variables: &[(&str, &str)],
+    ) -> Service {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_target-axum"));
+        command
+            .env("PROFILE", self.0)
+            .env("UPSTREAM_URL", upstream_url)
+            .env("DB_HOST", "127.0.0.1")
+            .env("DB_PORT", postgres_port().to_string())
+            .envs(variables.iter().copied());
+        Service::start(&mut command).unwrap()
+    }
+}
+
+/// A target in this process.
+pub(crate) struct Target {
+    server: Background,
+    /// `None` if the test set `UPSTREAM_URL`.
+    _upstream: Option<Background>,
+}
+
+impl Target {
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -96,36 +152,44 @@ impl Target {
         Connection::open(self.address()).unwrap()
     }
 
-    /// `GET` without a token.
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask(request("GET", path, &[], ""))
+    /// Opens many connections.
+    pub(crate) fn connections(&self, count: usize) -> Vec<Connection> {
+        (0..count).map(|_| self.connect()).collect()
     }
 
-    /// `GET` with a token for these claims.
-    pub(crate) fn get_as(&self, path: &str, claims: &Claims) -> Answer {
-        self.ask(request("GET", path, &[&authorization(claims)], ""))
-    }
-
-    /// `POST /movies` with the bench token and this JSON body.
-    pub(crate) fn post_movie(&self, body: impl AsRef<[u8]>) -> Answer {
-        let headers = [&*authorization(&fixtures::claims()), JSON];
-        let mut request = request("POST", "/movies", &headers, "").into_bytes();
-        let length = format!("content-length: {}\r\n\r\n", body.as_ref().len());
-        request.truncate(request.len() - 2);
-        request.extend_from_slice(length.as_bytes());
-        request.extend_from_slice(body.as_ref());
-        self.ask(request)
-    }
-
-    /// Sends a request on a connection of its own.
+    /// Sends a request on a new connection.
     pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         self.connect().ask(request).unwrap()
     }
+
+    /// Sends `GET` without a token.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.ask(get(path))
+    }
+
+    /// Sends `POST /movies` with the bench token and this JSON body.
+    pub(crate) fn post_movie(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.ask(post_movie(&[], body))
+    }
+}
+
+/// Sends a request on all connections at once and returns the answers.
+pub(crate) fn ask_all(connections: &mut [Connection], request: &str) -> Vec<Answer> {
+    for connection in &mut *connections {
+        connection.send(request).unwrap();
+    }
+    answers(connections)
+}
+
+/// Reads an answer from each connection.
+pub(crate) fn answers(connections: &mut [Connection]) -> Vec<Answer> {
+    let answers = connections.iter_mut().map(Connection::answer);
+    answers.map(Result::unwrap).collect()
 }
 
 pub(crate) const JSON: &str = "content-type: application/json";
 
-/// A request with these header lines; a body gets its content length.
+/// Returns a request with these header lines; a body adds its content length.
 pub(crate) fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: target\r\n");
     for header in headers {
@@ -137,13 +201,50 @@ pub(crate) fn request(method: &str, path: &str, headers: &[&str], body: &str) ->
     request + "\r\n" + body
 }
 
-/// The header line of a token for these claims.
+/// Returns `GET` without a token.
+pub(crate) fn get(path: &str) -> String {
+    request("GET", path, &[], "")
+}
+
+/// Returns `GET /users/me` for a user.
+pub(crate) fn get_user(sub: &str) -> String {
+    request("GET", "/users/me", &[&authorization(&claims_of(sub))], "")
+}
+
+/// Returns `GET /users/me` for the bench user.
+pub(crate) fn get_me() -> String {
+    get_user(&fixtures::claims().sub)
+}
+
+/// Returns `POST /movies` with the bench token, these header lines and this JSON body.
+pub(crate) fn post_movie(headers: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let token = authorization(&fixtures::claims());
+    let length = format!("content-length: {}", body.len());
+    let lines = [&[&*token, JSON, &*length], headers].concat();
+    let mut request = request("POST", "/movies", &lines, "").into_bytes();
+    request.extend_from_slice(body);
+    request
+}
+
+/// Returns the head of `POST /movies` with the bench token and these header lines.
+pub(crate) fn movie_head(headers: &[&str]) -> String {
+    let token = authorization(&fixtures::claims());
+    request("POST", "/movies", &[&[&*token, JSON], headers].concat(), "")
+}
+
+/// Returns the bench movie as JSON.
+pub(crate) fn movie() -> String {
+    serde_json::to_string(&fixtures::new_movie()).unwrap()
+}
+
+/// Returns the header line of a token for these claims.
 pub(crate) fn authorization(claims: &Claims) -> String {
     let secret = env::bench_value(&env::JWT_SECRET);
     format!("authorization: Bearer {}", token::sign(claims, secret))
 }
 
-/// The bench claims of another user.
+/// Returns the bench claims of another user.
 pub(crate) fn claims_of(sub: &str) -> Claims {
     Claims {
         sub: sub.to_owned(),
@@ -151,25 +252,22 @@ pub(crate) fn claims_of(sub: &str) -> Claims {
     }
 }
 
-/// The body as JSON.
+/// Returns the body as JSON.
 pub(crate) fn body(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// A whole error: status, headers, and a body of the phrase alone.
+/// Asserts a whole error: status, headers, and a body without a detail.
 #[track_caller]
 pub(crate) fn assert_error(answer: &Answer, code: ErrorCode) {
     assert_error_body(answer, code, &json!({"error": code.phrase()}));
 }
 
-/// A whole error with a detail.
+/// Asserts a whole error with a detail.
 #[track_caller]
 pub(crate) fn assert_error_detail(answer: &Answer, code: ErrorCode, detail: &str) {
-    assert_error_body(
-        answer,
-        code,
-        &json!({"error": code.phrase(), "detail": detail}),
-    );
+    let body = json!({"error": code.phrase(), "detail": detail});
+    assert_error_body(answer, code, &body);
 }
 
 #[track_caller]

@@ -1,36 +1,34 @@
-//! Allocations per request, of the target's whole process.
+//! Allocations per request, counted in the whole process of the target.
 
 use std::alloc::System;
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use load::scenario::Scenario;
 use schema::env;
 use serve::{Background, Server, Worker};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use target_axum::{AppState, Config};
 use testbed::postgres::TemporaryPostgres;
 
-use crate::exchange::{CLIENTS, Client, environment, start_upstream};
-use crate::table::{Column, hold};
+use crate::exchange::{Client, PROFILES, SCENARIOS, environment, start_upstream};
+use crate::expected::{Costs, Unit, compare};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Enough that what happens now and then, such as a timer, rounds to nothing.
+/// So many that rare allocations, such as a timer's, round to nothing.
 const REQUESTS: u32 = 2000;
 
-/// All in this process is counted, so this is one test.
+/// The allocator counts the whole process, so this is one test.
 #[test]
-fn a_request_allocates_as_often_as_the_table_says() {
+fn request_allocates_as_often_as_expected() {
     let postgres = TemporaryPostgres::start().unwrap();
     let upstream = start_upstream(Duration::ZERO);
-    let mut figures = BTreeMap::new();
-    for clients in CLIENTS {
-        let target = start(clients, upstream, postgres.port());
-        for scenario in Scenario::ALL {
+    let mut costs = Costs::new();
+    for profile in PROFILES {
+        let target = start(profile, upstream, postgres.port());
+        for scenario in SCENARIOS {
             let mut client = Client::connect(target.address(), scenario);
             client.ask(100, Duration::ZERO);
             let region = Region::new(ALLOCATOR);
@@ -38,14 +36,14 @@ fn a_request_allocates_as_often_as_the_table_says() {
             let change = region.change();
             let allocations = change.allocations + change.reallocations;
             let each = (allocations as f64 / f64::from(REQUESTS)).round();
-            figures.insert((scenario, clients), each as u64);
+            costs.insert((scenario, profile), each as u64);
         }
     }
-    hold(Column::Allocations, 0.0, &figures);
+    compare(Unit::Allocations, 0.0, &costs);
 }
 
-fn start(clients: &str, upstream: SocketAddr, postgres: u16) -> Background {
-    let environment = environment(clients, upstream, postgres);
+fn start(profile: &str, upstream: SocketAddr, postgres: u16) -> Background {
+    let environment = environment(profile, upstream, postgres);
     let config = Config::read(|name| {
         let own = environment.iter().find(|(known, _)| *known == name);
         own.map_or_else(|| env::bench_lookup(name), |(_, value)| Some(value.into()))

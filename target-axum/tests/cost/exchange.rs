@@ -1,28 +1,49 @@
-//! A fixed exchange: the four scenarios' requests one after the other on one connection, with an
-//! upstream of one answer. Neither side allocates per request. Client and peers may pause before they
-//! send, so that a target always waits for them by then, and does the same each time.
+//! A fixed exchange: requests of a scenario one after the other on one connection. Client and upstream
+//! do not allocate per request. They may pause before they send, so that the target always waits by
+//! then and does the same work each time.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use load::input::fixture;
-use load::scenario::Scenario;
 use schema::{env, fixtures};
+use testbed::token;
 
-/// The profiles.
-pub(crate) const CLIENTS: [&str; 2] = ["idiomatic", "tuned"];
+pub(crate) const PROFILES: [&str; 2] = ["idiomatic", "tuned"];
 
-/// What a target of these tests has beside the bench values. One connection to each side is enough
-/// for one request at a time; a pool that opens another now and then would be counted with it.
+/// The scenarios of the public harness.
+pub(crate) const SCENARIOS: [&str; 4] = ["info", "movies", "catalog", "users-me"];
+
+/// Returns the request of a scenario.
+fn request(scenario: &str) -> String {
+    let token = token::sign(&fixtures::claims(), env::bench_value(&env::JWT_SECRET));
+    let token = format!("authorization: Bearer {token}");
+    let movie = serde_json::to_string(&fixtures::new_movie()).unwrap();
+    let (line, headers, body) = match scenario {
+        "info" => ("GET /info", String::new(), ""),
+        "catalog" => ("GET /catalog", String::new(), ""),
+        "users-me" => ("GET /users/me", token, ""),
+        _ => {
+            let length = movie.len();
+            let json = "content-type: application/json";
+            let headers = format!("{token}\r\n{json}\r\ncontent-length: {length}");
+            ("POST /movies", headers, &*movie)
+        }
+    };
+    let separator = if headers.is_empty() { "" } else { "\r\n" };
+    format!("{line} HTTP/1.1\r\nhost: target\r\n{headers}{separator}\r\n{body}")
+}
+
+/// Returns the environment of a target beside the bench values. One connection to each side is enough
+/// for one request at a time; a pool that opens another one now and then would add noise.
 pub(crate) fn environment(
-    clients: &str,
+    profile: &str,
     upstream: SocketAddr,
     postgres: u16,
 ) -> [(&'static str, String); 6] {
     [
-        ("PROFILE", clients.to_owned()),
+        ("PROFILE", profile.to_owned()),
         ("UPSTREAM_URL", format!("http://{upstream}")),
         ("UPSTREAM_POOL_SIZE", "1".to_owned()),
         ("DB_HOST", Ipv4Addr::LOCALHOST.to_string()),
@@ -31,7 +52,7 @@ pub(crate) fn environment(
     ]
 }
 
-/// Starts an upstream that has one answer for everybody, headers as the suite's own has them.
+/// Starts an upstream with one answer, whose headers are those of the suite's upstream.
 pub(crate) fn start_upstream(pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -47,7 +68,7 @@ pub(crate) fn start_upstream(pause: Duration) -> SocketAddr {
             thread::spawn(move || {
                 let mut stream = stream.unwrap();
                 let mut request = [0; 4096];
-                // A request comes in one piece: it is small, and sent by one write.
+                // A request arrives in one piece: it is small and sent by one write.
                 while stream.read(&mut request).is_ok_and(|read| read > 0) {
                     sleep(pause);
                     if stream.write_all(answer.as_bytes()).is_err() {
@@ -60,7 +81,7 @@ pub(crate) fn start_upstream(pause: Duration) -> SocketAddr {
     address
 }
 
-/// Starts a relay to Postgres that pauses before it passes on what comes from there.
+/// Starts a relay to Postgres that pauses before it passes on an answer.
 pub(crate) fn start_relay(postgres: u16, pause: Duration) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -85,7 +106,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, pause: Duration) {
             break;
         }
     }
-    // The other side may be gone already.
+    // The other side may have closed its end.
     let _ = to.shutdown(Shutdown::Write);
 }
 
@@ -97,25 +118,23 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn connect(target: SocketAddr, scenario: Scenario) -> Self {
+    pub(crate) fn connect(target: SocketAddr, scenario: &str) -> Self {
         let stream = TcpStream::connect(target).unwrap();
         stream.set_nodelay(true).unwrap();
-        let secret = env::bench_value(&env::JWT_SECRET);
-        let [input] = fixture(scenario, target, secret).try_into().unwrap();
         Self {
             stream,
-            request: input.bytes,
+            request: request(scenario).into_bytes(),
             answer: vec![0; 4096],
         }
     }
 
-    /// Asks so often, one after the other.
+    /// Sends requests one after the other.
     pub(crate) fn ask(&mut self, requests: u32, pause: Duration) {
         for _ in 0..requests {
             sleep(pause);
             self.stream.write_all(&self.request).unwrap();
             let mut length = 0;
-            // All answers are objects: no head ends so.
+            // Every answer is an object, and no head ends like one.
             while !self.answer[..length].ends_with(b"}") {
                 let read = self.stream.read(&mut self.answer[length..]).unwrap();
                 assert_ne!(read, 0, "the target has closed the connection");

@@ -1,11 +1,11 @@
-//! A session of the tests' own with a private Postgres.
+//! A session of a test with a private Postgres.
 
 use schema::env;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 use tokio::runtime::{Builder, Runtime};
 
-/// One connection; closed when it is dropped.
+/// One connection, closed when it is dropped.
 pub(crate) struct Session {
     runtime: Runtime,
     connection: PgConnection,
@@ -32,7 +32,17 @@ impl Session {
         self.runtime.block_on(executed).unwrap();
     }
 
-    /// Connections of targets that this Postgres serves now.
+    /// Locks the table until [`Self::unlock`].
+    pub(crate) fn lock(&mut self) {
+        self.execute("BEGIN");
+        self.execute("LOCK TABLE users");
+    }
+
+    pub(crate) fn unlock(&mut self) {
+        self.execute("ROLLBACK");
+    }
+
+    /// Returns the number of connections of targets to this Postgres.
     pub(crate) fn target_connections(&mut self) -> i64 {
         let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'target-axum'";
         let row = self.runtime.block_on(self.connection.fetch_one(count));

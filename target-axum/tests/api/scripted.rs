@@ -1,4 +1,4 @@
-//! A peer that does what a test says, on each of its connections, and counts them.
+//! A peer that follows a script on each of its connections and counts them.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// Every connection is handed to `script` with its number, from 1, in a thread of its own.
+    /// Runs `script` for every connection, with its number from 1, in a new thread.
     pub(crate) fn start(script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,31 +42,31 @@ impl Scripted {
         format!("http://{}", self.address)
     }
 
-    /// Connections so far.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
-/// The head of the next request; none if the connection ends instead.
-pub(crate) fn request(stream: &mut TcpStream) -> Option<String> {
+/// Returns the head of the next request, or `None` at the end of the connection.
+pub(crate) fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
-    let mut byte = [0];
+    let mut bytes = [0; 4096];
     while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
+        match stream.read(&mut bytes) {
+            Ok(count @ 1..) => head.extend_from_slice(&bytes[..count]),
             _ => return None,
         }
     }
     Some(String::from_utf8(head).unwrap())
 }
 
-/// The product under this id.
+/// Returns the product with this id.
 pub(crate) fn product(id: usize) -> String {
     fixtures::PRODUCT_JSON.replace("prod-1", &format!("prod-{id}"))
 }
 
-/// Answers with the product under this id. Who has gone away misses it.
+/// Answers with the product with this id; the client may be gone.
 pub(crate) fn answer(stream: &mut TcpStream, id: usize) {
     let body = product(id);
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());

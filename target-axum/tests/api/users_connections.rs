@@ -1,0 +1,96 @@
+//! Connections to Postgres: a promise of both profiles, and those of the tuned one alone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use schema::limits::DB_ACQUIRE_TIMEOUT;
+use schema::{ErrorCode, fixtures};
+
+use crate::scripted::Scripted;
+use crate::session::Session;
+use crate::suite::{
+    LATE, TUNED, answers, ask_all, assert_error, body, each_profile, get_me, get_user,
+};
+
+#[test]
+fn row_for_a_client_that_went_away_is_dropped() {
+    each_profile(|profile| {
+        let (target, postgres) = profile.with_own_postgres(&[("DB_POOL_SIZE", "1")]);
+        let mut session = Session::open(postgres.port());
+        session.execute("INSERT INTO users VALUES ('other', 'n', 'e', 'a', 'c', 'c')");
+        let me = fixtures::claims().sub;
+        assert_eq!(body(&target.ask(get_me()))["id"], me);
+        for _ in 0..3 {
+            session.lock();
+            let mut leaves = target.connect();
+            leaves.send(get_user("other")).unwrap();
+            sleep(Duration::from_millis(200));
+            drop(leaves);
+            let mut stays = target.connect();
+            stays.send(get_me()).unwrap();
+            sleep(Duration::from_millis(200));
+            session.unlock();
+            assert_eq!(body(&stays.answer().unwrap())["id"], me);
+            assert_eq!(body(&target.ask(get_user("other")))["id"], "other");
+        }
+    });
+}
+
+#[test]
+fn tuned_target_tries_a_refusing_postgres_rarely() {
+    let refusing = Scripted::start(|_, stream| drop(stream));
+    let target = TUNED.with(&[("DB_PORT", &refusing.port().to_string())]);
+    let start = Instant::now();
+    for answer in ask_all(&mut target.connections(200), &get_me()) {
+        assert_error(&answer, ErrorCode::DatabaseUnavailable);
+    }
+    assert!(start.elapsed() < DB_ACQUIRE_TIMEOUT + LATE);
+    // One try for each permit, and then a few after growing pauses.
+    let tries = refusing.connections();
+    assert!(tries < 64 + 30, "{tries} tries");
+}
+
+#[test]
+fn tuned_requests_wait_for_a_postgres_that_comes_back() {
+    let (target, mut postgres) = TUNED.with_own_postgres(&[]);
+    assert_eq!(target.ask(get_me()).status, 200);
+    postgres.stop().unwrap();
+    let mut clients = target.connections(100);
+    for client in &mut clients {
+        client.send(get_me()).unwrap();
+    }
+    // By then the pauses have grown to the longest.
+    sleep(Duration::from_secs(2));
+    postgres.start_again().unwrap();
+    let back = Instant::now();
+    for answer in answers(&mut clients) {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(back.elapsed() < Duration::from_secs(1) + LATE);
+}
+
+/// If calls tried by themselves, the one that waited longest would try first and have no time left.
+#[test]
+fn tuned_target_finds_a_postgres_that_comes_back_under_lasting_load() {
+    let (target, mut postgres) = TUNED.with_own_postgres(&[]);
+    assert_eq!(target.ask(get_me()).status, 200);
+    postgres.stop().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut clients = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let mut client = target.connect();
+                client.send(get_me()).unwrap();
+                clients.push(client);
+                sleep(Duration::from_millis(10));
+            }
+        });
+        sleep(DB_ACQUIRE_TIMEOUT + Duration::from_secs(1));
+        postgres.start_again().unwrap();
+        let answer = target.connect().ask(get_me());
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(answer.unwrap().status, 200);
+    });
+}
