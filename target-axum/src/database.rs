@@ -100,6 +100,8 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
 
 /// Returns whether the error has one of these SQLSTATE codes.
 pub(crate) fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| codes.contains(&&*code))
 }
