@@ -181,7 +181,11 @@ impl Session {
                 | Message::NoticeResponse(_)
                 | Message::BackendKeyData(_) => {}
                 Message::ReadyForQuery(_) => return Ok(()),
-                _ => return Err(io::Error::other("Postgres asks for another authentication")),
+                _ => {
+                    return Err(io::Error::other(
+                        "Postgres requires an authentication that is not supported",
+                    ));
+                }
             }
         }
     }

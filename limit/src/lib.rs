@@ -9,6 +9,7 @@ mod answer;
 mod backend;
 mod config;
 mod database;
+mod event;
 mod message;
 mod pool;
 mod server;

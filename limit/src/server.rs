@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::event::epoll::{self, CreateFlags, EventFlags};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use schema::limits::REQUEST_BODY_MAX_BYTES;
 use schema::{fixtures, routes};
@@ -24,6 +24,7 @@ use crate::Config;
 use crate::answer::Answers;
 use crate::backend::Progress;
 use crate::database::Database;
+use crate::event::{Side, Source, register};
 use crate::message::MessageEnd;
 use crate::pool::{Pool, User};
 use crate::upstream::Upstream;
@@ -65,46 +66,6 @@ enum State {
     Waiting(Side),
     /// It uses this connection to this backend.
     Calling(Side, usize),
-}
-
-/// A backend: the index of its pool.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Side {
-    Upstream = 0,
-    Database = 1,
-}
-
-/// The source of an event, encoded as the number that the kernel returns with it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Source {
-    Listener,
-    Client(usize),
-    Backend(Side, usize),
-}
-
-impl Source {
-    const INDEX_BITS: u32 = 32;
-
-    fn encode(self) -> EventData {
-        let (kind, index) = match self {
-            Self::Listener => (0, 0),
-            Self::Client(index) => (1, index),
-            Self::Backend(Side::Upstream, index) => (2, index),
-            Self::Backend(Side::Database, index) => (3, index),
-        };
-        EventData::new_u64(kind << Self::INDEX_BITS | index as u64)
-    }
-
-    fn decode(data: EventData) -> Self {
-        let data = data.u64();
-        let index = (data & u64::from(u32::MAX)) as usize;
-        match data >> Self::INDEX_BITS {
-            0 => Self::Listener,
-            1 => Self::Client(index),
-            2 => Self::Backend(Side::Upstream, index),
-            _ => Self::Backend(Side::Database, index),
-        }
-    }
 }
 
 impl Server {
@@ -381,12 +342,6 @@ impl Server {
             pool.connections[connection].user = User::Closed;
         }
     }
-}
-
-/// Registers a socket for its data and its end.
-fn register(epoll: &OwnedFd, socket: impl AsFd, source: Source) -> io::Result<()> {
-    let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-    Ok(epoll::add(epoll, socket, source.encode(), flags)?)
 }
 
 /// Returns true if the socket accepted all bytes at once.

@@ -1,4 +1,4 @@
--- The suite's one table and its seed row. Running it again changes nothing.
+-- The only table of the suite and its seed row. A second run changes nothing.
 CREATE TABLE IF NOT EXISTS users (
     id      text PRIMARY KEY,
     name    text NOT NULL,

@@ -183,7 +183,7 @@ pub struct Profile {
     pub country: String,
 }
 
-// By hand, because the derive makes cargo build all of sqlx a second time, for the macro itself.
+// Not derived: the derive makes cargo build all of sqlx a second time, for the macro.
 #[cfg(feature = "sqlx")]
 impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for Profile {
     fn from_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Self> {

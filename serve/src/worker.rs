@@ -24,8 +24,8 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 /// never reads. One read may exceed it by as much again.
 const BUFFER_MAX_BYTES: usize = 2 * HEAD_MAX_BYTES;
 
-/// Time after the stop signal in which connections are still accepted, and then time until they are told to
-/// close: a request that was on its way when the signal came is read and answered.
+/// Time after the stop signal in which connections are still accepted, and then time until idle connections are
+/// closed: a request that was on its way when the signal came is read and answered.
 pub(crate) const SETTLE: Duration = Duration::from_millis(20);
 
 /// One of several workers, for a service that splits a budget over them.
