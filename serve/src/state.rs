@@ -1,7 +1,7 @@
 //! The state that the parts of one connection share: its idle timer, and the failure of its service.
 //!
 //! hyper's `header_read_timeout` cannot replace the timer: it never closes a connection whose client does not
-//! read its answer.
+//! read its answer, and it costs 10 % of the instructions of the upstream's `GET /data` (10,700 against 9,680).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

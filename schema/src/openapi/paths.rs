@@ -59,7 +59,7 @@ fn server((variable, port): (&str, u16), description: &str) -> Value {
     })
 }
 
-fn operation(tags: &[&str], summary: &str, id: &str, responses: Value) -> Value {
+fn operation(tags: &[&str], summary: &str, id: &str, responses: &Value) -> Value {
     json!({ "tags": tags, "summary": summary, "operationId": id, "responses": responses })
 }
 
@@ -70,14 +70,14 @@ fn info() -> Value {
         "example": FRESH_ID,
         "required": true,
     });
-    let header = (routes::RESPONSE_ID, id);
-    let success = body_with_header::<Info<'_>>("The info.", header, example(&fixtures::info()));
+    let header = (routes::RESPONSE_ID, &id);
+    let success = body_with_header::<Info<'_>>("The info.", header, &example(&fixtures::info()));
     let responses = by_status([("200", success)], &[ErrorCode::Internal]);
     operation(
         &[TARGET],
         "A typed value, serialised anew",
         "get_info",
-        responses,
+        &responses,
     )
 }
 
@@ -106,7 +106,7 @@ fn movies() -> Value {
         "summary": "A token and a JSON body in, a movie out",
         "operationId": "create_movie",
         "requestBody": new_movie(),
-        "responses": by_status([("201", body::<Movie<'_>>(description, created))], &errors),
+        "responses": by_status([("201", body::<Movie<'_>>(description, &created))], &errors),
         "security": [{ (TOKEN): [] }],
     })
 }
@@ -135,7 +135,7 @@ fn new_movie() -> Value {
 
 /// Returns `GET /catalog`, or its alias under another operation id.
 fn catalog(id: &str) -> Value {
-    let success = body::<Product<'_>>("The upstream's product.", product());
+    let success = body::<Product<'_>>("The upstream's product.", &product());
     let errors = [
         ErrorCode::Internal,
         ErrorCode::UpstreamUnavailable,
@@ -146,12 +146,12 @@ fn catalog(id: &str) -> Value {
         &[TARGET],
         summary,
         id,
-        by_status([("200", success)], &errors),
+        &by_status([("200", success)], &errors),
     )
 }
 
 fn users_me() -> Value {
-    let success = body::<Profile>("The user's profile.", example(&fixtures::profile()));
+    let success = body::<Profile>("The user's profile.", &example(&fixtures::profile()));
     let errors = [
         ErrorCode::InvalidToken,
         ErrorCode::UserNotFound,
@@ -163,7 +163,7 @@ fn users_me() -> Value {
         &[TARGET],
         "The row of the token's user",
         "get_me",
-        responses,
+        &responses,
     );
     operation["security"] = json!([{ (TOKEN): [] }]);
     operation
@@ -174,22 +174,22 @@ fn ready() -> Value {
     let errors = [ErrorCode::Internal, ErrorCode::NotReady];
     let summary = "200 when Postgres and the upstream answer";
     let responses = by_status([("200", success)], &errors);
-    operation(&[TARGET], summary, "get_ready", responses)
+    operation(&[TARGET], summary, "get_ready", &responses)
 }
 
 /// Returns `GET /health`, the one route that both services have.
 fn health() -> Value {
     let responses = by_status([("200", ok("The process serves."))], &[ErrorCode::Internal]);
     let summary = "200 while the process serves";
-    operation(&[TARGET, UPSTREAM], summary, "get_health", responses)
+    operation(&[TARGET, UPSTREAM], summary, "get_health", &responses)
 }
 
 fn data() -> Value {
     let description = "The product: compact JSON, the same bytes every time.";
-    let success = body::<Product<'_>>(description, product());
+    let success = body::<Product<'_>>(description, &product());
     let responses = by_status([("200", success)], &[ErrorCode::InvalidApiKey]);
     let summary = "The product, behind the API key";
-    let mut operation = operation(&[UPSTREAM], summary, "get_data", responses);
+    let mut operation = operation(&[UPSTREAM], summary, "get_data", &responses);
     operation["security"] = json!([{ (API_KEY): [] }]);
     operation
 }
@@ -205,12 +205,12 @@ fn fault() -> Value {
         "example": routes::UPSTREAM_DATA,
     });
     let redirect =
-        body_with_header::<Product<'_>>("`redirect`.", ("Location", location), product());
+        body_with_header::<Product<'_>>("`redirect`.", ("Location", &location), &product());
     let any = "`status-<code>`: the product, under a status that is listed here as well.";
     let successes = [
         ("200", success),
         ("302", redirect),
-        ("default", body::<Product<'_>>(any, product())),
+        ("default", body::<Product<'_>>(any, &product())),
     ];
     let description = format!(
         "Only with `{}=1`; without it, and for a name that is no fault, the path is unknown. A \

@@ -44,15 +44,15 @@ pub(super) fn reference<T: ToSchema>() -> Value {
 }
 
 /// Returns a response with a `T` as JSON.
-pub(super) fn body<T: ToSchema>(description: &str, example: Value) -> Value {
+pub(super) fn body<T: ToSchema>(description: &str, example: &Value) -> Value {
     json!({ "description": description, "content": content::<T>(example) })
 }
 
 /// Returns a response with one header, and a `T` as JSON.
 pub(super) fn body_with_header<T: ToSchema>(
     description: &str,
-    (name, header): (&str, Value),
-    example: Value,
+    (name, header): (&str, &Value),
+    example: &Value,
 ) -> Value {
     json!({
         "description": description,
@@ -70,7 +70,7 @@ pub(super) fn ok(description: &str) -> Value {
     })
 }
 
-fn content<T: ToSchema>(example: Value) -> Value {
+fn content<T: ToSchema>(example: &Value) -> Value {
     json!({ "application/json": { "schema": reference::<T>(), "example": example } })
 }
 
@@ -101,9 +101,13 @@ pub(super) fn component(code: ErrorCode) -> Value {
             let seconds = header("integer", "Seconds to wait.", json!(RETRY_AFTER_SECS));
             ("Retry-After", seconds)
         }
-        _ => return body::<ErrorBody<'_>>(&condition(code), example(&error_body(code))),
+        _ => return body::<ErrorBody<'_>>(&condition(code), &example(&error_body(code))),
     };
-    body_with_header::<ErrorBody<'_>>(&condition(code), header, example(&error_body(code)))
+    body_with_header::<ErrorBody<'_>>(
+        &condition(code),
+        (header.0, &header.1),
+        &example(&error_body(code)),
+    )
 }
 
 /// Returns the body of an error, with a detail where the services give one.
