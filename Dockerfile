@@ -20,22 +20,29 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete && find . -type
 # crates are removed, since cargo would compare the age of their artifacts with that of the sources.
 FROM rust AS dependencies
 COPY --from=manifests /src .
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked -p upstream -p target-axum \
     && cargo clean --release -p schema -p serve -p upstream -p target-axum
 
-# Built without the harness: in one invocation cargo would unite the features of their dependencies.
-FROM dependencies AS build-services
+# Both services are always selected, so that cargo resolves the same features, and never with the harness,
+# whose features they must not get. One stage for each: a change of one does not link the other again.
+FROM dependencies AS build-upstream
 COPY schema schema
 COPY serve serve
 COPY upstream upstream
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked -p upstream -p target-axum --bin upstream
+
+FROM dependencies AS build-target-axum
+COPY schema schema
+COPY serve serve
 COPY target-axum target-axum
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    cargo build --release --locked -p upstream -p target-axum
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked -p upstream -p target-axum --bin target-axum
 
 FROM rust AS build-harness
 COPY . .
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --profile harness --locked -p harness && cargo build --release --locked -p limit
 
 # glibc and libgcc, no shell: the executables have a health check of their own, `probe`.
@@ -51,7 +58,7 @@ ENTRYPOINT ["/harness"]
 # The image of deploy/compose/bench.yml: the harness, Postgres and the contenders that it starts.
 FROM postgres:18 AS bench
 COPY --from=build-harness /src/target/harness/harness /src/target/release/limit /usr/local/bin/
-COPY --from=build-services /src/target/release/target-axum /usr/local/bin/
+COPY --from=build-target-axum /src/target/release/target-axum /usr/local/bin/
 COPY deploy/compose/contenders.toml /bench/
 # The image holds no checkout, where the state would be kept otherwise.
 ENV SUITE_STATE_DIR=/tmp/suite
@@ -61,14 +68,14 @@ USER 999:999
 ENTRYPOINT ["harness"]
 
 FROM runtime AS upstream
-COPY --from=build-services /src/target/release/upstream /upstream
+COPY --from=build-upstream /src/target/release/upstream /upstream
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --start-interval=250ms \
     CMD ["/upstream", "probe"]
 ENTRYPOINT ["/upstream"]
 
 FROM runtime AS target-axum
-COPY --from=build-services /src/target/release/target-axum /target-axum
+COPY --from=build-target-axum /src/target/release/target-axum /target-axum
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --start-interval=250ms \
     CMD ["/target-axum", "probe"]
