@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use conformance::upstream::Behaviour;
 use conformance::{database, random, upstream};
+use load::engine::builtin::DEADLINE;
 use testbed::aside::Aside;
 use testbed::contender::{Contender, Running, Surroundings};
 use testbed::interrupt::Interrupt;
@@ -19,7 +20,7 @@ use crate::misbehaving;
 use crate::monitor::ResourceMonitor;
 use crate::proxy::{Mode, Proxy};
 use crate::result::{FaultResult, Window, latencies, quantile};
-use crate::steady_load::{Load, REQUEST_TIMEOUT, Record};
+use crate::steady_load::{Record, SteadyLoad};
 use crate::{Options, Progress};
 
 /// Interval at which a condition is polled.
@@ -61,7 +62,7 @@ pub(crate) struct Process<'a> {
 
 /// The parts of an experiment that the harness controls.
 pub(crate) struct Controls<'a> {
-    pub(crate) load: Load,
+    pub(crate) load: SteadyLoad,
     pub(crate) generator: Arc<Generator>,
     pub(crate) background: &'a Aside,
     pub(crate) process: Option<Process<'a>>,
@@ -135,6 +136,7 @@ impl<'a> Experiment<'a> {
         let warm = Instant::now();
         self.finish(warm)?;
         drop(self.take(warm));
+        let _ = self.controls.load.take_irregularities();
         self.pause(WARMUP)?;
         let usual_ms = quantile(&latencies(&self.records), 0.99);
         let prompt = PROMPT.max(Duration::from_secs_f64(usual_ms * 10.0 / 1e3));
@@ -153,7 +155,6 @@ impl<'a> Experiment<'a> {
         recovery: Duration,
         prompt: Duration,
     ) -> Result<FaultResult> {
-        let unsent = self.controls.load.unsent();
         let notes = self.inject(fault.kind)?;
         let end = Instant::now();
         self.await_recovery(end, prompt)?;
@@ -167,13 +168,15 @@ impl<'a> Experiment<'a> {
             prompt,
         };
         let records = self.take(until);
-        let unsent = self.controls.load.unsent() - unsent;
-        let mut result = FaultResult::new(fault, window, &records, unsent);
+        let irregularities = self.controls.load.take_irregularities();
+        let mut result = FaultResult::new(fault, window, &records, irregularities);
         result.notes = notes;
         result.peak_usage = self.monitor.as_mut().map(ResourceMonitor::take_peak);
-        if unsent > 0 {
-            let note = format!("{unsent} requests were not sent: too many were in flight");
-            result.notes.push(note);
+        if result.counts.unsent > 0 {
+            result.notes.push(format!(
+                "{} requests were not sent: too many were in flight",
+                result.counts.unsent
+            ));
         }
         if let Some(error) = self.exited() {
             result.fail(format!("the contender exited: {error}"));
@@ -281,7 +284,7 @@ impl<'a> Experiment<'a> {
 
     /// Waits until all requests that were due before `until` have ended.
     fn finish(&mut self, until: Instant) -> Result<()> {
-        let done = self.wait(REQUEST_TIMEOUT + STABLE, |experiment| {
+        let done = self.wait(DEADLINE + STABLE, |experiment| {
             let oldest = experiment.controls.load.oldest_in_flight();
             Ok(oldest.is_none_or(|due| due >= until))
         })?;

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use conformance::request::{Request, Url};
 use conformance::{Secrets, random};
+use load::engine::builtin::{Failure, Response};
 use load::input::{Expected, created, json};
 use load::scenario::Scenario;
 use schema::{ErrorCode, Product, Profile, fixtures, routes};
 use serde::Deserialize;
-use testbed::token;
+use testbed::{http1, token};
 use uuid::Uuid;
 
-use crate::client::{Reply, Response};
 use crate::operation::{Cycle, Operation};
 use crate::steady_load::Outcome;
 
@@ -26,8 +26,6 @@ const PRODUCT_KEPT: Duration = Duration::from_secs(60);
 pub(crate) struct PlannedRequest {
     pub(crate) operation: Operation,
     pub(crate) bytes: Vec<u8>,
-    /// Name of the header that a correct response has.
-    pub(crate) header: Option<&'static str>,
     expected: ExpectedBody,
 }
 
@@ -122,10 +120,8 @@ impl Generator {
         let request = Request::new(operation.method(), url);
         let token =
             |user: &Profile| token::sign(&random::claims_of(user), &self.secrets.jwt_secret);
-        let mut header = None;
         let (request, expected) = match operation {
             Operation::Scenario(Scenario::Info) => {
-                header = Some(routes::RESPONSE_ID);
                 let expected = Expected::body(&json(&fixtures::info()));
                 (request, ExpectedBody::Json(expected))
             }
@@ -155,31 +151,31 @@ impl Generator {
         PlannedRequest {
             operation,
             bytes: request.bytes(),
-            header,
             expected,
         }
     }
 
-    /// Judges the reply to a request that was sent at `sent_at`.
+    /// Judges the result of a request that was sent at `sent_at`.
     pub(crate) fn judge(
         &self,
         request: &PlannedRequest,
         sent_at: Instant,
-        reply: Reply,
+        result: &Result<Response<'_>, Failure>,
     ) -> Outcome {
-        let response = match reply {
-            Reply::Response(response) => response,
-            Reply::Refused => return Outcome::Refused,
-            Reply::Broken => return Outcome::Broken,
-            Reply::Invalid(reason) => return Outcome::Wrong(reason.to_owned()),
+        let response = match result {
+            Ok(response) => response,
+            Err(Failure::Connect(_)) => return Outcome::Refused,
+            Err(Failure::Broken(_)) => return Outcome::Broken,
+            Err(Failure::Timeout) => return Outcome::TimedOut,
+            Err(Failure::Invalid(reason)) => return Outcome::Wrong((*reason).to_owned()),
         };
         if response.status == request.operation.status() {
-            return match self.mismatch(request, sent_at, &response) {
+            return match self.mismatch(request, sent_at, response) {
                 None => Outcome::Correct,
                 Some(reason) => Outcome::Wrong(reason),
             };
         }
-        match contract_error(&response) {
+        match contract_error(response) {
             Some(code) => Outcome::ContractError(code),
             None if response.status >= 500 => Outcome::OtherError(response.status),
             None => Outcome::Wrong(format!("status {}", response.status)),
@@ -191,14 +187,14 @@ impl Generator {
         &self,
         request: &PlannedRequest,
         sent_at: Instant,
-        response: &Response,
+        response: &Response<'_>,
     ) -> Option<String> {
         if !response.is_json {
             return Some("content type".to_owned());
         }
         match &request.expected {
             ExpectedBody::Json(expected) => {
-                if let Err(reason) = expected.check(&response.body) {
+                if let Err(reason) = expected.check(response.body) {
                     return Some(reason);
                 }
             }
@@ -207,8 +203,7 @@ impl Generator {
                 let mut served = products
                     .iter()
                     .filter(|product| product.replaced_at.is_none_or(|at| at >= sent_at));
-                let is_served =
-                    served.any(|product| product.expected.check(&response.body).is_ok());
+                let is_served = served.any(|product| product.expected.check(response.body).is_ok());
                 return (!is_served).then(|| "a product that is not served".to_owned());
             }
             ExpectedBody::Bytes(body) => {
@@ -218,13 +213,13 @@ impl Generator {
         }
         let id = match request.operation {
             Operation::Scenario(Scenario::Info) => {
-                let header = response.header.as_deref().unwrap_or_default();
-                let Ok(id) = Uuid::parse_str(header) else {
+                let id = header(response, routes::RESPONSE_ID).unwrap_or_default();
+                let Ok(id) = Uuid::parse_str(&id) else {
                     return Some(format!("header {}", routes::RESPONSE_ID));
                 };
                 Some(id)
             }
-            Operation::Scenario(Scenario::Movies) => Some(id_of(&response.body)),
+            Operation::Scenario(Scenario::Movies) => Some(id_of(response.body)),
             _ => None,
         };
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -258,8 +253,8 @@ fn with_one_change(key: &str) -> String {
 }
 
 /// Returns the error of the contract that a response shows exactly.
-fn contract_error(response: &Response) -> Option<ErrorCode> {
-    let body: schema::ErrorBody<'_> = serde_json::from_slice(&response.body).ok()?;
+fn contract_error(response: &Response<'_>) -> Option<ErrorCode> {
+    let body: schema::ErrorBody<'_> = serde_json::from_slice(response.body).ok()?;
     let code = [
         ErrorCode::UpstreamUnavailable,
         ErrorCode::UpstreamTimeout,
@@ -267,8 +262,24 @@ fn contract_error(response: &Response) -> Option<ErrorCode> {
     ]
     .into_iter()
     .find(|code| (code.status(), code.phrase()) == (response.status, &*body.error))?;
-    let is_exact = response.is_json && (code.status() != 503 || response.has_retry_after);
+    let has_retry_after = || header(response, "retry-after").is_some();
+    let is_exact = response.is_json && (code.status() != 503 || has_retry_after());
     is_exact.then_some(code)
+}
+
+/// Returns the value of a header; none if it is missing or repeated.
+fn header(response: &Response<'_>, name: &str) -> Option<String> {
+    let mut values = Vec::new();
+    // Cannot fail: the engine has parsed the head.
+    let _ = http1::head(response.head, |field, value| {
+        if field.eq_ignore_ascii_case(name) {
+            values.push(String::from_utf8_lossy(value).into_owned());
+        }
+    });
+    match values.len() {
+        1 => values.pop(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -282,33 +293,55 @@ mod tests {
         Generator::new(contender_cycle(), url, Secrets::bench(), users)
     }
 
-    fn response(status: u16, body: impl Into<Vec<u8>>) -> Response {
-        Response {
-            status,
-            is_json: true,
-            has_retry_after: false,
-            header: None,
-            body: body.into(),
-        }
+    const PLAIN_HEAD: &str = "HTTP/1.1 200 OK\r\n\r\n";
+
+    fn judge(generator: &Generator, request: &PlannedRequest, status: u16, body: &str) -> Outcome {
+        judge_with_head(generator, request, (status, PLAIN_HEAD), body)
     }
 
-    fn judge(generator: &Generator, request: &PlannedRequest, response: Response) -> Outcome {
-        generator.judge(request, Instant::now(), Reply::Response(response))
+    fn judge_with_head(
+        generator: &Generator,
+        request: &PlannedRequest,
+        (status, head): (u16, &str),
+        body: &str,
+    ) -> Outcome {
+        judge_sent_at(generator, request, Instant::now(), (status, head), body)
+    }
+
+    fn judge_sent_at(
+        generator: &Generator,
+        request: &PlannedRequest,
+        sent_at: Instant,
+        (status, head): (u16, &str),
+        body: &str,
+    ) -> Outcome {
+        let response = Response {
+            status,
+            is_json: true,
+            has_header: true,
+            head: head.as_bytes(),
+            body: body.as_bytes(),
+            length: head.len() + body.len(),
+        };
+        generator.judge(request, sent_at, &Ok(response))
     }
 
     fn wrong(reason: &str) -> Outcome {
         Outcome::Wrong(reason.to_owned())
     }
 
+    fn text(value: &impl serde::Serialize) -> String {
+        serde_json::to_string(value).unwrap()
+    }
+
     #[test]
     fn response_for_another_user_is_wrong() {
         let generator = generator();
         let request = generator.request(Operation::Scenario(Scenario::UsersMe));
-        let mut outcomes = generator.users.iter().map(|user| {
-            let body = serde_json::to_vec(user).unwrap();
-            judge(&generator, &request, response(200, body))
-        });
-        let outcomes = [outcomes.next().unwrap(), outcomes.next().unwrap()];
+        let users = generator.users.iter();
+        let outcomes: Vec<_> = users
+            .map(|user| judge(&generator, &request, 200, &text(user)))
+            .collect();
         assert!(outcomes.contains(&Outcome::Correct), "{outcomes:?}");
         assert!(outcomes.contains(&wrong("body: id")), "{outcomes:?}");
     }
@@ -317,17 +350,15 @@ mod tests {
     fn repeated_or_missing_id_is_wrong() {
         let generator = generator();
         let request = generator.request(Operation::Scenario(Scenario::Info));
-        let body = serde_json::to_vec(&fixtures::info()).unwrap();
-        let with_id = |id: &str| Response {
-            header: Some(id.to_owned()),
-            ..response(200, body.clone())
-        };
-        let id = Uuid::new_v4().to_string();
-        let judge = |response| judge(&generator, &request, response);
-        assert_eq!(judge(with_id(&id)), Outcome::Correct);
-        assert_eq!(judge(with_id(&id)), wrong("a repeated id"));
-        let without_id = judge(response(200, body.clone()));
-        assert_eq!(without_id, wrong("header x-response-id"));
+        let body = text(&fixtures::info());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nX-Response-Id: {}\r\n\r\n",
+            Uuid::new_v4()
+        );
+        let judge = |head: &str| judge_with_head(&generator, &request, (200, head), &body);
+        assert_eq!(judge(&head), Outcome::Correct);
+        assert_eq!(judge(&head), wrong("a repeated id"));
+        assert_eq!(judge(PLAIN_HEAD), wrong("header x-response-id"));
     }
 
     #[test]
@@ -335,71 +366,71 @@ mod tests {
         let generator = generator();
         let request = generator.request(Operation::Scenario(Scenario::Catalog));
         let (first, second) = (random::product(), random::product());
-        let product = |product: &Product<'_>| response(200, serde_json::to_vec(product).unwrap());
-        let before = judge(&generator, &request, product(&first));
-        assert_eq!(before, wrong("a product that is not served"));
+        let judge = |product| judge(&generator, &request, 200, &text(product));
+        let not_served = wrong("a product that is not served");
+        assert_eq!(judge(&first), not_served);
         generator.expect_product(&first, || {});
         let sent_at = Instant::now();
         generator.expect_product(&second, || {
             for served in [&first, &second] {
-                let during = judge(&generator, &request, product(served));
-                assert_eq!(during, Outcome::Correct);
+                assert_eq!(judge(served), Outcome::Correct, "during the change");
             }
         });
-        let late = generator.judge(&request, sent_at, Reply::Response(product(&first)));
+        let head = (200, PLAIN_HEAD);
+        let late = judge_sent_at(&generator, &request, sent_at, head, &text(&first));
         assert_eq!(late, Outcome::Correct, "it was served when it was sent");
         std::thread::sleep(Duration::from_millis(1));
-        let stale = judge(&generator, &request, product(&first));
-        assert_eq!(stale, wrong("a product that is not served"));
-        assert_eq!(
-            judge(&generator, &request, product(&second)),
-            Outcome::Correct
-        );
+        assert_eq!(judge(&first), not_served);
+        assert_eq!(judge(&second), Outcome::Correct);
     }
 
     #[test]
     fn upstream_must_serve_exact_bytes_and_refuse_another_key() {
         let generator = generator();
-        let product = || response(200, fixtures::PRODUCT_JSON);
-        let refusal = || response(401, ErrorCode::InvalidApiKey.body().to_json());
+        let refusal = ErrorCode::InvalidApiKey.body().to_json();
+        let spaced = fixtures::PRODUCT_JSON.replace(':', ": ");
         let with_key = generator.request(Operation::Data);
         let wrong_key = generator.request(Operation::DataWrongKey);
         assert_ne!(with_key.bytes, wrong_key.bytes);
         assert_eq!(with_key.bytes.len(), wrong_key.bytes.len());
-        let spaced = response(200, fixtures::PRODUCT_JSON.replace(':', ": "));
-        for (request, response, outcome) in [
-            (&with_key, product(), Outcome::Correct),
-            (&wrong_key, refusal(), Outcome::Correct),
-            (&with_key, spaced, wrong("body: other bytes")),
-            (&with_key, refusal(), wrong("status 401")),
-            (&wrong_key, product(), wrong("status 200")),
+        for (request, status, body, outcome) in [
+            (&with_key, 200, fixtures::PRODUCT_JSON, Outcome::Correct),
+            (&wrong_key, 401, &refusal, Outcome::Correct),
+            (&with_key, 200, &spaced, wrong("body: other bytes")),
+            (&with_key, 401, &refusal, wrong("status 401")),
+            (&wrong_key, 200, fixtures::PRODUCT_JSON, wrong("status 200")),
         ] {
-            assert_eq!(judge(&generator, request, response), outcome);
+            assert_eq!(judge(&generator, request, status, body), outcome);
         }
     }
 
     #[test]
     fn only_an_exact_error_is_a_contract_error() {
+        const RETRY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
         let generator = generator();
         let request = generator.request(Operation::Scenario(Scenario::UsersMe));
-        let unavailable = || response(503, ErrorCode::DatabaseUnavailable.body().to_json());
-        let exact = Response {
-            has_retry_after: true,
-            ..unavailable()
-        };
+        let unavailable = ErrorCode::DatabaseUnavailable;
         let timeout = ErrorCode::UpstreamTimeout.body().to_json();
-        for (response, outcome) in [
+        for (status, head, body, outcome) in [
             (
-                exact,
-                Outcome::ContractError(ErrorCode::DatabaseUnavailable),
+                503,
+                RETRY,
+                &*unavailable.body().to_json(),
+                Outcome::ContractError(unavailable),
             ),
-            (unavailable(), Outcome::OtherError(503)),
-            (response(502, timeout), Outcome::OtherError(502)),
-            (response(500, "oops"), Outcome::OtherError(500)),
-            (response(404, "{}"), wrong("status 404")),
-            (response(201, "{}"), wrong("status 201")),
+            (
+                503,
+                PLAIN_HEAD,
+                &unavailable.body().to_json(),
+                Outcome::OtherError(503),
+            ),
+            (502, PLAIN_HEAD, &timeout, Outcome::OtherError(502)),
+            (500, PLAIN_HEAD, "oops", Outcome::OtherError(500)),
+            (404, PLAIN_HEAD, "{}", wrong("status 404")),
+            (201, PLAIN_HEAD, "{}", wrong("status 201")),
         ] {
-            assert_eq!(judge(&generator, &request, response), outcome);
+            let actual = judge_with_head(&generator, &request, (status, head), body);
+            assert_eq!(actual, outcome);
         }
     }
 }

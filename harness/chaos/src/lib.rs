@@ -4,7 +4,6 @@
 //! one fault after the other is injected and removed. Each fault becomes one [`FaultResult`] of the
 //! report. A soak does the same for hours and looks for growth.
 
-mod client;
 mod experiment;
 pub mod fault;
 mod generator;
@@ -41,7 +40,7 @@ use crate::operation::{UPSTREAM_CYCLE, contender_cycle};
 use crate::proxy::Proxy;
 use crate::report::Report;
 use crate::result::FaultResult;
-use crate::steady_load::Load;
+use crate::steady_load::SteadyLoad;
 
 pub use crate::soak::Soak;
 
@@ -229,7 +228,7 @@ fn with_experiment<T>(
     let generator = Arc::new(Generator::new(cycle, host_and_prefix, secrets, users));
     let connections = connections_max();
     let load_connections = connections / 3;
-    let load = Load::start(
+    let load = SteadyLoad::start(
         Arc::clone(&generator),
         address,
         options.rate,

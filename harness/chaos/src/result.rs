@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Allowed, Fault};
 use crate::monitor::Usage;
-use crate::steady_load::{Outcome, Record};
+use crate::steady_load::{Irregularities, Outcome, Record};
 
 /// Most kinds of failures, and most reasons, that are kept of a fault.
 const KINDS_MAX: usize = 20;
@@ -126,9 +126,14 @@ impl FaultResult {
     }
 
     /// Evaluates the records of a fault's window.
-    pub(crate) fn new(fault: &Fault, window: Window, records: &[Record], unsent: u64) -> Self {
+    pub(crate) fn new(
+        fault: &Fault,
+        window: Window,
+        records: &[Record],
+        irregularities: Irregularities,
+    ) -> Self {
         let mut result = Self::empty(fault);
-        result.counts.unsent = unsent;
+        result.counts.unsent = irregularities.unsent;
         result.duration_ms = millis(window.end - window.begin);
         result.timeline = window.timeline(records);
         let mut violations = BTreeMap::new();
@@ -150,6 +155,12 @@ impl FaultResult {
         result.reasons = violations
             .map(|(kind, count)| format!("{count} × {kind}"))
             .collect();
+        if irregularities.unexpected_data > 0 {
+            let count = irregularities.unexpected_data;
+            result
+                .reasons
+                .push(format!("{count} × data on an idle connection"));
+        }
         if result.counts.sent == 0 {
             result.reasons.push("no request was sent".to_owned());
         }
@@ -368,7 +379,12 @@ mod tests {
                 retried: false,
             })
             .collect();
-        FaultResult::new(&named(slug).unwrap(), window, &records, 0)
+        FaultResult::new(
+            &named(slug).unwrap(),
+            window,
+            &records,
+            Irregularities::default(),
+        )
     }
 
     fn unavailable(due: u32) -> Event {

@@ -1,24 +1,18 @@
-//! The steady load, an open loop: requests are sent when they are due, whatever happened to those
-//! before, and each leaves a record.
+//! The steady load: the load engine's open loop with the generator's requests. Every request that
+//! has ended leaves a record.
 
 use std::collections::BTreeSet;
+use std::iter::Cycle;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use load::engine::builtin::{Exchange, OpenLoop, Traffic};
 use schema::ErrorCode;
-use testbed::aside::{Aside, Tasks};
-use tokio::time::{sleep_until, timeout_at};
 
-use crate::client::Client;
 use crate::generator::{Generator, PlannedRequest};
 use crate::operation::Operation;
-
-/// Time for a response: longer than the contract's longest wait, five seconds for a connection to
-/// the database and five for its statement.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Most requests in flight; each has its own connection.
 const IN_FLIGHT_MAX: usize = 6000;
@@ -59,28 +53,30 @@ impl Record {
     }
 }
 
+/// Events that are not the end of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Irregularities {
+    /// Requests that were due and not sent, because too many were in flight.
+    pub(crate) unsent: u64,
+    /// Data on idle connections.
+    pub(crate) unexpected_data: u64,
+}
+
 /// The running load; dropping this ends it.
-pub(crate) struct Load {
-    shared: Arc<Shared>,
-    _tasks: Tasks,
-    _background: Aside,
+pub(crate) struct SteadyLoad {
+    open_loop: OpenLoop<JudgedTraffic>,
+    progress: Arc<Mutex<Progress>>,
 }
 
-struct Shared {
-    generator: Arc<Generator>,
-    client: Client,
-    address: Mutex<SocketAddr>,
-    /// Every request opens a new connection.
-    churn: AtomicBool,
-    records: Mutex<Vec<Record>>,
+#[derive(Default)]
+struct Progress {
+    records: Vec<Record>,
     /// Requests in flight, by due time and number.
-    in_flight: Mutex<BTreeSet<(Instant, u64)>>,
-    in_flight_max: usize,
-    /// Requests that were not sent because too many were in flight.
-    unsent: AtomicU64,
+    in_flight: BTreeSet<(Instant, u64)>,
+    irregularities: Irregularities,
 }
 
-impl Load {
+impl SteadyLoad {
     /// Starts to send `rate` requests per second.
     ///
     /// # Errors
@@ -91,116 +87,99 @@ impl Load {
         rate: f64,
         in_flight_max: usize,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared {
+        let progress = Arc::default();
+        let traffic = JudgedTraffic {
+            operations: generator.cycle().into_iter().cycle(),
             generator,
-            client: Client::default(),
-            address: Mutex::new(address),
-            churn: AtomicBool::new(false),
-            records: Mutex::default(),
-            in_flight: Mutex::default(),
-            in_flight_max: in_flight_max.min(IN_FLIGHT_MAX),
-            unsent: AtomicU64::new(0),
-        });
-        let background = Aside::start("load")?;
-        let mut tasks = Tasks::default();
-        let interval = Duration::from_secs_f64(rate.recip());
-        tasks.add(background.spawn(send_when_due(Arc::clone(&shared), interval)));
+            number: 0,
+            progress: Arc::clone(&progress),
+        };
+        let in_flight_max = in_flight_max.min(IN_FLIGHT_MAX);
         Ok(Self {
-            shared,
-            _tasks: tasks,
-            _background: background,
+            open_loop: OpenLoop::start(address, rate, in_flight_max, traffic)?,
+            progress,
         })
     }
 
     /// Returns the address of new connections.
     pub(crate) fn address(&self) -> SocketAddr {
-        *lock(&self.shared.address)
+        self.open_loop.target()
     }
 
     /// Opens new connections to this address from now on; kept ones stay in use.
     pub(crate) fn set_address(&self, address: SocketAddr) {
-        *lock(&self.shared.address) = address;
+        self.open_loop.set_target(address);
     }
 
     /// Opens a new connection for every request from now on, or no longer.
     pub(crate) fn set_churn(&self, churn: bool) {
-        self.shared.churn.store(churn, Ordering::Relaxed);
-        if churn {
-            self.shared.client.close_all();
-        }
+        self.open_loop.set_keep_alive(!churn);
     }
 
     /// Removes and returns the records of the requests that have ended.
     pub(crate) fn drain(&self) -> Vec<Record> {
-        std::mem::take(&mut *lock(&self.shared.records))
+        std::mem::take(&mut lock(&self.progress).records)
     }
 
     /// Returns when the oldest request in flight was due.
     pub(crate) fn oldest_in_flight(&self) -> Option<Instant> {
-        lock(&self.shared.in_flight).first().map(|(due, _)| *due)
+        lock(&self.progress).in_flight.first().map(|(due, _)| *due)
     }
 
-    /// Returns how many requests were not sent so far, because too many were in flight.
-    pub(crate) fn unsent(&self) -> u64 {
-        self.shared.unsent.load(Ordering::Relaxed)
-    }
-}
-
-/// Sends the generator's operations in turn, for ever.
-async fn send_when_due(shared: Arc<Shared>, interval: Duration) {
-    let mut operations = shared.generator.cycle().into_iter().cycle();
-    let mut due = Instant::now();
-    let mut number = 0;
-    loop {
-        sleep_until(due.into()).await;
-        let now = Instant::now();
-        while due <= now {
-            let operation = operations.next().expect("a cycle does not end");
-            let key = (due, number);
-            let mut in_flight = lock(&shared.in_flight);
-            if in_flight.len() < shared.in_flight_max {
-                in_flight.insert(key);
-                drop(in_flight);
-                tokio::spawn(send(Arc::clone(&shared), operation, key));
-            } else {
-                shared.unsent.fetch_add(1, Ordering::Relaxed);
-            }
-            due += interval;
-            number += 1;
-        }
+    /// Returns and resets the counts of irregularities.
+    pub(crate) fn take_irregularities(&self) -> Irregularities {
+        std::mem::take(&mut lock(&self.progress).irregularities)
     }
 }
 
-async fn send(shared: Arc<Shared>, operation: Operation, key: (Instant, u64)) {
-    let (due, _) = key;
-    let request = shared.generator.request(operation);
-    let (outcome, retried) = exchange(&shared, &request, due).await;
-    let record = Record {
-        operation,
-        due,
-        ended: Instant::now(),
-        outcome,
-        retried,
-    };
-    // In this order: a request that is no longer in flight has a record.
-    lock(&shared.records).push(record);
-    lock(&shared.in_flight).remove(&key);
+/// Sends the generator's operations in turn and judges the responses.
+struct JudgedTraffic {
+    generator: Arc<Generator>,
+    operations: Cycle<std::array::IntoIter<Operation, 4>>,
+    number: u64,
+    progress: Arc<Mutex<Progress>>,
 }
 
-async fn exchange(shared: &Shared, request: &PlannedRequest, due: Instant) -> (Outcome, bool) {
-    let sent_at = Instant::now();
-    let address = *lock(&shared.address);
-    let churn = shared.churn.load(Ordering::Relaxed);
-    let exchange = shared
-        .client
-        .send(address, &request.bytes, request.header, churn);
-    match timeout_at((due.max(sent_at) + REQUEST_TIMEOUT).into(), exchange).await {
-        Ok((reply, retried)) => (shared.generator.judge(request, sent_at, reply), retried),
-        Err(_) => (Outcome::TimedOut, false),
+impl Traffic for JudgedTraffic {
+    type Request = (u64, PlannedRequest);
+
+    fn next(&mut self, scheduled: Instant) -> Self::Request {
+        let operation = self.operations.next().expect("a cycle does not end");
+        self.number += 1;
+        let in_flight = &mut lock(&self.progress).in_flight;
+        in_flight.insert((scheduled, self.number));
+        (self.number, self.generator.request(operation))
+    }
+
+    fn bytes<'a>(&'a self, (_, request): &'a Self::Request) -> &'a [u8] {
+        &request.bytes
+    }
+
+    fn ended(&mut self, (number, request): Self::Request, exchange: &Exchange<'_>) {
+        let outcome = self
+            .generator
+            .judge(&request, exchange.dispatched, &exchange.result);
+        let mut progress = lock(&self.progress);
+        progress.records.push(Record {
+            operation: request.operation,
+            due: exchange.scheduled,
+            ended: exchange.ended,
+            outcome,
+            retried: exchange.is_repeated,
+        });
+        progress.in_flight.remove(&(exchange.scheduled, number));
+    }
+
+    fn unsent(&mut self, _scheduled: Instant) {
+        lock(&self.progress).irregularities.unsent += 1;
+    }
+
+    fn unexpected_data(&mut self, _at: Instant) {
+        lock(&self.progress).irregularities.unexpected_data += 1;
     }
 }
 
 /// Locks; a panic elsewhere does not spoil these values.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
