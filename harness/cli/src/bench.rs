@@ -23,7 +23,7 @@ use load::schedule::Schedule;
 use testbed::contender::{Contender, read};
 use testbed::cpus::Cpus;
 use testbed::interrupt::Interrupt;
-use testbed::postgres::obtain;
+use testbed::postgres;
 
 use super::choice::{Choice, build_all};
 use super::report::{ReportOptions, report};
@@ -210,7 +210,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     let versions = platform::versions(
         engine.name(),
         &engine.version()?,
-        &obtain::shared_server(&Interrupt::never())?.version,
+        &postgres::server(&Interrupt::never())?.version,
     );
     let _claim = Claim::of([&split.contender, &split.others], &command_line())?;
     let (started_at, machine) = (now(), platform::machine());

@@ -4,16 +4,11 @@ use anyhow::Result;
 use clap::Args;
 use rustix::process::Signal;
 use testbed::interrupt::Interrupt;
-use testbed::postgres::base::remove_stand_in;
-use testbed::postgres::cluster::{FAST_SHUTDOWN, INITDB};
-use testbed::postgres::embedded::DOWNLOAD;
+use testbed::postgres::{FAST_SHUTDOWN, remove_stand_in};
 use testbed::state::State;
 use testbed::terminal::print;
 
 use super::status::SERVICES;
-
-/// Short-lived processes of `up`, which a killed `up` leaves running.
-pub(super) const HELPERS: [&str; 2] = [INITDB, DOWNLOAD];
 
 /// Options of `harness down`.
 #[derive(Args, Debug)]
@@ -36,7 +31,7 @@ pub(super) fn down(options: &DownOptions) -> Result<()> {
     }
     let lock = state.lock(&Interrupt::by_signal()?)?;
     let mut stopped = 0;
-    for name in SERVICES.into_iter().chain(HELPERS) {
+    for name in SERVICES {
         let signal = match name {
             "postgres" => FAST_SHUTDOWN,
             _ => Signal::TERM,

@@ -80,13 +80,6 @@ enum Command {
     K6(k6::K6Options),
     /// Add our target to a checkout of the public harness, or take it out
     Kit(kit::KitOptions),
-    /// Unpack a PostgreSQL build into a folder
-    #[cfg(feature = "embedded-postgres")]
-    #[command(hide = true, name = testbed::postgres::embedded::UNPACK_COMMAND)]
-    Unpack {
-        /// Parent of the folder that is named by the version
-        to: std::path::PathBuf,
-    },
 }
 
 impl Command {
@@ -109,8 +102,6 @@ impl Command {
             Self::Soak(options) => soak::run(&options),
             Self::K6(options) => k6::write(&options).map(done),
             Self::Kit(options) => kit::kit(&options).map(done),
-            #[cfg(feature = "embedded-postgres")]
-            Self::Unpack { to } => testbed::postgres::unpack::unpack(&to).map(done),
         }
     }
 }

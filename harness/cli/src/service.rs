@@ -11,9 +11,7 @@ use schema::env::{
     UPSTREAM_URL, Variable, WORKERS,
 };
 use schema::routes;
-use testbed::account::Account;
-use testbed::daemon::Daemon;
-use testbed::program::Program;
+use testbed::process::{Daemon, Program};
 use testbed::raw::{Answer, Connection};
 use testbed::state::State;
 use testbed::terminal::ADDRESS;
@@ -94,7 +92,7 @@ impl Service {
     /// The process cannot be started.
     pub(crate) fn start(&self) -> Result<()> {
         let _ = fs::remove_file(&self.record);
-        self.daemon.start(&self.program, &Account::current())?;
+        self.daemon.start(&self.program)?;
         fs::write(&self.record, self.record()?)
             .with_context(|| format!("writing {}", self.record.display()))
     }

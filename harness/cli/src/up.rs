@@ -8,17 +8,13 @@ use clap::Args;
 use rustix::process::Signal;
 use schema::env::{TARGET_PORT, UPSTREAM_PORT};
 use testbed::account::Account;
-use testbed::daemon::Daemon;
 use testbed::interrupt::Interrupt;
 use testbed::port::{free_port, is_free, must_be_free};
-use testbed::postgres::base::base;
-use testbed::postgres::cluster::{Cluster, FAST_SHUTDOWN};
-use testbed::postgres::obtain;
-use testbed::postgres::seed::seed;
+use testbed::postgres::{Cluster, FAST_SHUTDOWN, base, seed, server};
+use testbed::process::{Daemon, Watchdog};
 use testbed::state::State;
 use testbed::terminal::print;
 
-use super::down::HELPERS;
 use super::service::{Service, record_path, recorded_port};
 use super::urls;
 
@@ -120,9 +116,6 @@ impl Start<'_> {
         let state = self.state.folder();
         let daemon = self.state.daemon("postgres");
         let recorded = recorded_port(self.state, "postgres");
-        for helper in HELPERS {
-            self.state.daemon(helper).stop(Signal::TERM)?;
-        }
         if daemon.running()?.is_some() {
             if let Some(port) = recorded
                 && seed(port).unwrap_or(false)
@@ -133,11 +126,10 @@ impl Start<'_> {
             eprintln!("postgres: runs but does not respond, restarting it");
             daemon.stop(FAST_SHUTDOWN)?;
         }
-        let server = obtain::server(state, self.interrupt)?;
+        let server = server(self.interrupt)?;
         let account = Account::for_postgres()?;
-        let base = base(state, &account)?;
-        let cluster = Cluster::new(&base, state, server, account);
-        cluster.ensure(self.interrupt, |_| {})?;
+        let cluster = Cluster::new(&base(state, &account)?, server, account);
+        cluster.ensure(self.interrupt, &Watchdog::new(None)?)?;
 
         // The same port as last time, if it is free: then the target need not be restarted.
         let port = match recorded.filter(|port| is_free(*port)) {
@@ -148,7 +140,7 @@ impl Start<'_> {
         fs::write(&record, format!("{port}\n"))
             .with_context(|| format!("writing {}", record.display()))?;
         let begun = Instant::now();
-        cluster.start(&daemon, port, self.interrupt, |_| {})?;
+        cluster.start(&daemon, port, self.interrupt)?;
         self.started.push((daemon, FAST_SHUTDOWN));
         eprintln!("postgres: ready in {:.2} s", begun.elapsed().as_secs_f32());
         Ok(port)

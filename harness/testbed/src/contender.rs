@@ -9,9 +9,7 @@ mod native;
 mod stanza;
 
 use std::collections::BTreeMap;
-use std::io::stderr;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +27,6 @@ use crate::port::{free_port, must_be_free};
 use crate::raw::Connection;
 use crate::secrets::Secrets;
 
-pub use build::Build;
 pub use choice::choose;
 pub use stanza::contenders_of;
 pub use stanza::{FILE, read};
@@ -151,8 +148,7 @@ impl Contender {
         if let Some(build) = &how.build {
             eprintln!("$ {build}");
         }
-        let log = stderr().as_fd().try_clone_to_owned()?;
-        Build::start(how, log)?.wait(interrupt, || {})
+        how.build(interrupt)
     }
 
     /// Starts it, as a process or in a container, and waits until it answers. What starts as a

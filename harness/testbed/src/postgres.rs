@@ -1,18 +1,18 @@
-//! PostgreSQL for a native start: found or obtained, a private cluster, seeded.
+//! PostgreSQL for a native start and for tests: the server's executables, a private cluster, the
+//! seed row.
 //!
-//! The server listens on 127.0.0.1 and on a socket inside its own data folder, never touches a
-//! cluster of the machine, and runs without durability (`fsync`, `synchronous_commit` and
-//! `full_page_writes` are off): what it holds is the seed row, which can be made anew at any time.
+//! The server listens on 127.0.0.1 and on a socket inside its data folder, and runs without
+//! durability (`fsync`, `synchronous_commit` and `full_page_writes` are off): its only content is the
+//! seed row.
 
-pub mod base;
-pub mod cluster;
-pub mod embedded;
-pub mod find;
-pub mod obtain;
-mod packages;
-pub mod seed;
+mod binaries;
+mod cluster;
+mod folder;
+mod seed;
 mod temporary;
-#[cfg(feature = "embedded-postgres")]
-pub mod unpack;
 
+pub use binaries::{Server, server};
+pub use cluster::{Cluster, FAST_SHUTDOWN};
+pub use folder::{base, remove_stand_in};
+pub use seed::seed;
 pub use temporary::TemporaryPostgres;

@@ -9,9 +9,9 @@ use std::{env, iter};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::daemon::Daemon;
 use crate::interrupt::Interrupt;
 use crate::lock::lock_within;
+use crate::process::Daemon;
 
 /// Names another state folder than the checkout's.
 const SUITE_STATE_DIR: &str = "SUITE_STATE_DIR";

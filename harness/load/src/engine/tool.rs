@@ -7,13 +7,14 @@ use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::watch::Watch;
-use testbed::watchdog::Watchdog;
+use testbed::process::Watchdog;
 
 /// Time between two looks at a tool.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -89,7 +90,7 @@ impl Tool {
             .current_dir(&folder.path)
             .process_group(0);
         let child = command.spawn().map_err(|error| self.explain(error))?;
-        folder.watchdog.watch_group(child.id());
+        folder.watchdog.watch(child.id());
         Ok(Running {
             name: self.name,
             child,
@@ -103,7 +104,7 @@ impl Tool {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    watchdog: Watchdog,
+    watchdog: Arc<Watchdog>,
 }
 
 impl Folder {
@@ -114,7 +115,7 @@ impl Folder {
     pub(super) fn new() -> Result<Self> {
         let made = tempfile::Builder::new().prefix("suite-engine-").tempdir();
         let folder = made.context("making a folder for temporary files")?;
-        let watchdog = Watchdog::start(folder.path())?;
+        let watchdog = Watchdog::new(Some(folder.path()))?;
         // The watchdog removes it from now on.
         let path = folder.keep();
         Ok(Self { path, watchdog })
@@ -211,7 +212,7 @@ impl Drop for Running<'_> {
             let _ = kill_process_group(self.pid(), Signal::KILL);
             let _ = self.child.wait();
         }
-        self.folder.watchdog.rest();
+        self.folder.watchdog.disarm();
     }
 }
 

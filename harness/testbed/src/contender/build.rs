@@ -1,28 +1,30 @@
-//! What a contender's command needs: the programs that its stanza names, and what its build makes.
+//! The build of a contender: the programs that its definition names, then its command line.
 
+use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use std::{env, fs, thread};
 
-use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 
 use super::Native;
 use crate::interrupt::Interrupt;
-use crate::watchdog::Watchdog;
+use crate::process::{Output, Process, Program, Watchdog};
 
 /// Tells a build the folder of the file that lists the contender.
 const CONTENDERS_DIR: &str = "CONTENDERS_DIR";
 
-/// How often a wait looks again: as often as somebody who watches it may want to see something new.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Signal and time to end of an interrupted build.
+const STOP: (Signal, Duration) = (Signal::TERM, Duration::from_secs(3));
+
+/// Time for a build from nothing over a slow line.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl Native {
-    /// Fails unless the folder is there that it builds and starts in.
+    /// Fails unless the folder that it builds and starts in exists.
     pub(super) fn has_folder(&self) -> Result<()> {
         ensure!(
             self.folder.is_dir(),
@@ -31,97 +33,36 @@ impl Native {
         );
         Ok(())
     }
-}
 
-/// A build that runs, in a process group of its own; it is ended when this is dropped.
-pub struct Build<'a> {
-    /// Its command line.
-    line: &'a str,
-    /// None once it has ended, or if nothing is to be built.
-    shell: Option<Child>,
-    /// Ends it if this process is killed.
-    watchdog: Option<Watchdog>,
-}
-
-impl<'a> Build<'a> {
-    /// Starts it, once all that it needs is there; what it says goes to `log`.
+    /// Runs its build, if it has one, with its output on standard error.
     ///
     /// # Errors
-    /// A program or the folder is missing, and how to get it.
-    pub fn start(how: &'a Native, log: impl Into<Stdio>) -> Result<Self> {
+    /// Interrupted, a program that it needs or its folder is missing, or it fails.
+    pub(super) fn build(&self, interrupt: &Interrupt) -> Result<()> {
         let path = env::var_os("PATH").unwrap_or_default();
-        for (program, remedy) in &how.needs {
+        for (program, remedy) in &self.needs {
             ensure!(is_in(&path, program), "{program} is missing: {remedy}");
         }
-        how.has_folder()?;
-        let Some(line) = how.build.as_deref() else {
-            return Ok(Self {
-                line: "",
-                shell: None,
-                watchdog: None,
-            });
-        };
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", &format!("exec >&2\n{line}")])
-            .current_dir(&how.folder)
-            .env(CONTENDERS_DIR, &how.listed_in)
-            .stdin(Stdio::null())
-            .stderr(log)
-            .process_group(0);
-        let mut watchdog = Watchdog::of_processes()?;
-        let shell = command.spawn();
-        let shell = shell.with_context(|| format!("building in {}", how.folder.display()))?;
-        watchdog.watch_group(shell.id());
-        Ok(Self {
-            line,
-            shell: Some(shell),
-            watchdog: Some(watchdog),
-        })
-    }
-
-    /// Waits for its end; `watch` is called again and again until then.
-    ///
-    /// # Errors
-    /// Interrupted, or it fails.
-    pub fn wait(mut self, interrupt: &Interrupt, mut watch: impl FnMut()) -> Result<()> {
-        let Some(shell) = &mut self.shell else {
+        self.has_folder()?;
+        let Some(line) = self.build.as_deref() else {
             return Ok(());
         };
-        let status = loop {
-            interrupt.check()?;
-            if let Some(status) = shell.try_wait().context("waiting for the build")? {
-                break status;
-            }
-            watch();
-            thread::sleep(POLL_INTERVAL);
-        };
-        self.shell = None;
-        self.rest();
-        if !status.success() {
-            bail!("`{}` failed ({status})", self.line);
-        }
+        let shell = Program::new("/bin/sh")
+            .argument("-c")
+            .argument(line)
+            .passing_on_all()
+            .variable(CONTENDERS_DIR, &self.listed_in)
+            .folder(&self.folder);
+        let watchdog = Watchdog::new(None)?;
+        let mut build = Process::start("build", &shell, Output::Stderr, STOP, &watchdog)?;
+        let status = build.wait_within(TIMEOUT, interrupt)?;
+        let status = status.with_context(|| format!("`{line}` takes longer than {TIMEOUT:?}"))?;
+        ensure!(status.success(), "`{line}` failed ({status})");
         Ok(())
     }
-
-    fn rest(&mut self) {
-        if let Some(watchdog) = &mut self.watchdog {
-            watchdog.rest();
-        }
-    }
 }
 
-impl Drop for Build<'_> {
-    fn drop(&mut self) {
-        let Some(shell) = &mut self.shell else { return };
-        // The group is still this one's: its number is free only once the shell was waited for.
-        let _ = kill_process_group(Pid::from_child(shell), Signal::KILL);
-        let _ = shell.wait();
-        self.rest();
-    }
-}
-
-/// Whether one of the folders of a search path has this program.
+/// Returns true if a folder of this search path has the program.
 fn is_in(path: &OsStr, program: &str) -> bool {
     let is_program = |file: &Path| {
         fs::metadata(file)

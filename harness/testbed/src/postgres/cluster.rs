@@ -4,32 +4,31 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use schema::env::{DB_PASSWORD, DB_USER, bench_value};
 use schema::limits::POSTGRES_MAX_CONNECTIONS;
 
-use super::find::Server;
+use super::binaries::Server;
 use super::seed::seed;
 use crate::account::Account;
-use crate::daemon::Daemon;
 use crate::interrupt::Interrupt;
-use crate::program::Program;
+use crate::process::{Daemon, Output, Process, Program, Watchdog};
 
 /// Signal for a "fast" shutdown: connections are ended, the data is written.
 pub const FAST_SHUTDOWN: Signal = Signal::INT;
-
-/// Name of the daemon that makes a cluster.
-pub const INITDB: &str = "initdb";
 
 /// Time for `initdb`, which takes about a second, on a busy machine.
 const INITDB_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Time from start to the first connection, recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for a fast shutdown.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A cluster in a folder, the server that runs it and the user that owns it.
 #[derive(Clone, Debug)]
@@ -38,18 +37,16 @@ pub struct Cluster {
     folder: PathBuf,
     server: Server,
     account: Account,
-    initdb: Daemon,
 }
 
 impl Cluster {
-    /// The cluster in `folder`, whether it is there yet or not. `initdb` keeps its lock and its
-    /// log in `state`.
-    pub fn new(folder: &Path, state: &Path, server: Server, account: Account) -> Self {
+    /// Names the cluster in `folder`, which may exist or not.
+    pub fn new(folder: &Path, server: Server, account: Account) -> Self {
+        let folder = folder.to_path_buf();
         Self {
-            folder: folder.to_path_buf(),
+            folder,
             server,
             account,
-            initdb: Daemon::new(state, INITDB),
         }
     }
 
@@ -57,18 +54,17 @@ impl Cluster {
         self.folder.join("data")
     }
 
-    /// Makes the cluster unless it is there, whole, ours, and of the server's major version. It is made
-    /// aside and renamed, so that what is there is whole. `started` is told the process id of
-    /// `initdb`.
+    /// Makes the cluster unless it exists, complete, owned by the user, and of the major version of
+    /// the server. It is made in another folder and renamed, so that an existing one is complete.
     ///
     /// # Errors
     /// Interrupted, or `initdb` fails.
-    pub fn ensure(&self, interrupt: &Interrupt, mut started: impl FnMut(u32)) -> Result<()> {
+    pub fn ensure(&self, interrupt: &Interrupt, watchdog: &Arc<Watchdog>) -> Result<()> {
         let data = self.data();
         match self.flaw() {
             None => return Ok(()),
             Some(flaw) if data.exists() => eprintln!(
-                "postgres: the cluster {flaw}: it only holds the seed row and is made anew"
+                "postgres: the cluster {flaw}: its only content is the seed row, making a new one"
             ),
             Some(_) => {}
         }
@@ -84,8 +80,8 @@ impl Cluster {
         self.account.own(&new)?;
         let password = self.password_file()?;
 
-        let initdb = Program::new(self.server.bin.join("initdb"))
-            .variable("LC_ALL", "C")
+        let initdb = self
+            .program("initdb")
             .argument("--no-sync")
             .argument("--auth=scram-sha-256")
             .argument("--encoding=UTF8")
@@ -95,15 +91,16 @@ impl Cluster {
             .argument(&password)
             .argument("--pgdata")
             .argument(&new);
-        let mut child = self.initdb.start(&initdb, &self.account)?;
-        started(child.id());
-        let ended = interrupt.wait(INITDB_TIMEOUT, || Ok(child.try_wait()?));
-        self.initdb.stop(Signal::TERM)?;
+        let log = Output::Log(self.folder.join("initdb.log"));
+        let stop = (Signal::TERM, STOP_TIMEOUT);
+        let mut initdb = Process::start("initdb", &initdb, log, stop, watchdog)?;
+        let status = initdb.wait_within(INITDB_TIMEOUT, interrupt);
+        initdb.stop()?;
         let _ = fs::remove_file(&password);
-        match ended? {
+        match status? {
             Some(status) if status.success() => {}
-            Some(status) => return Err(self.initdb.ended(Some(status))),
-            None => bail!("initdb took longer than {INITDB_TIMEOUT:?}"),
+            Some(_) => return Err(initdb.ended()),
+            None => bail!("initdb takes longer than {INITDB_TIMEOUT:?}"),
         }
         fs::rename(&new, &data)
             .with_context(|| format!("renaming {} to {}", new.display(), data.display()))?;
@@ -115,7 +112,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Why the cluster cannot be used, as it ends the sentence "the cluster …".
+    /// Returns why the cluster cannot be used, to end the sentence "the cluster …".
     fn flaw(&self) -> Option<String> {
         let data = self.data();
         let Ok(major) = fs::read_to_string(data.join("PG_VERSION")) else {
@@ -129,7 +126,7 @@ impl Cluster {
         (!owned).then(|| "belongs to another user".to_owned())
     }
 
-    /// The superuser's password for `initdb`, readable by the user of Postgres alone.
+    /// Writes the password of the superuser for `initdb`, readable only by the user of Postgres.
     fn password_file(&self) -> Result<PathBuf> {
         let path = self.folder.join("password");
         remove_if_there(&path)?;
@@ -143,41 +140,40 @@ impl Cluster {
         Ok(path)
     }
 
-    /// Starts the server as `daemon` and waits until it is seeded. `started` is told its process
-    /// id. On failure nothing runs.
+    /// Starts the server as a daemon and waits until it is seeded. After a failure nothing runs.
     ///
     /// # Errors
     /// Interrupted, or the server does not come up.
-    pub fn start(
-        &self,
-        daemon: &Daemon,
-        port: u16,
-        interrupt: &Interrupt,
-        started: impl FnOnce(u32),
-    ) -> Result<Child> {
+    pub fn start(&self, daemon: &Daemon, port: u16, interrupt: &Interrupt) -> Result<()> {
         self.remove_locks_of_a_killed_server()?;
-        let mut child = daemon.start(&self.program(port), &self.account)?;
-        started(child.id());
-        let seeded = interrupt.wait(START_TIMEOUT, || match child.try_wait()? {
-            None => Ok(seed(port)?.then_some(())),
-            Some(status) => Err(daemon.ended(Some(status)).context(
-                "PostgreSQL did not start; `harness down --purge` removes its cluster, and the \
-                 next start makes a new one",
-            )),
-        });
-        let seeded = seeded.and_then(|seeded| {
-            seeded.ok_or_else(|| {
-                anyhow!("PostgreSQL took no connection on port {port} within {START_TIMEOUT:?}")
-            })
+        let mut child = daemon.start(&self.postgres(port))?;
+        let seeded = wait_until_seeded(port, interrupt, || {
+            let status = child.try_wait()?;
+            Ok(status.map(|status| daemon.ended(Some(status))))
         });
         if seeded.is_err() {
             daemon.stop(FAST_SHUTDOWN)?;
         }
-        seeded.map(|()| child)
+        seeded
     }
 
-    /// A server that was killed leaves files with its process id, which another process may have by
-    /// now. That none of this cluster lives is certain by the daemon's lock.
+    /// Starts the server as a process that ends with the harness, and waits until it is seeded.
+    ///
+    /// # Errors
+    /// The server does not come up.
+    pub(super) fn start_supervised(&self, port: u16, watchdog: &Arc<Watchdog>) -> Result<Process> {
+        self.remove_locks_of_a_killed_server()?;
+        let log = Output::Log(self.folder.join("postgres.log"));
+        let stop = (FAST_SHUTDOWN, STOP_TIMEOUT);
+        let process = Process::start("postgres", &self.postgres(port), log, stop, watchdog)?;
+        wait_until_seeded(port, &Interrupt::never(), || {
+            Ok(process.has_exited()?.then(|| process.ended()))
+        })?;
+        Ok(process)
+    }
+
+    /// Removes the files with the process id of a killed server, which another process may have by
+    /// now. No server of this cluster runs: the caller supervises it, or holds its lock.
     fn remove_locks_of_a_killed_server(&self) -> Result<()> {
         let data = self.data();
         let entries = fs::read_dir(&data).with_context(|| format!("reading {}", data.display()))?;
@@ -190,28 +186,52 @@ impl Cluster {
         Ok(())
     }
 
-    fn program(&self, port: u16) -> Program {
+    fn program(&self, name: &str) -> Program {
+        Program::new(self.server.bin.join(name))
+            .account(&self.account)
+            .variable("LC_ALL", "C")
+    }
+
+    fn postgres(&self, port: u16) -> Program {
         let settings = [
             "listen_addresses=127.0.0.1".to_owned(),
             format!("port={port}"),
-            // Relative to the data folder: a socket's path must be short, the checkout's may not be.
+            // Relative to the data folder: the path of a socket is limited to 107 bytes.
             "unix_socket_directories=.".to_owned(),
             format!("max_connections={POSTGRES_MAX_CONNECTIONS}"),
-            // No durability: the cluster only holds the seed row.
+            // No durability: the only content is the seed row.
             "fsync=off".to_owned(),
             "synchronous_commit=off".to_owned(),
             "full_page_writes=off".to_owned(),
             // Some distributions collect the log inside the data folder by default.
             "logging_collector=off".to_owned(),
         ];
-        let server = Program::new(self.server.bin.join("postgres"))
-            .variable("LC_ALL", "C")
+        let server = self
+            .program("postgres")
             .argument("-D")
             .argument(self.data());
         settings.into_iter().fold(server, |server, setting| {
             server.argument("-c").argument(setting)
         })
     }
+}
+
+/// Waits until the server takes connections, and seeds it.
+fn wait_until_seeded(
+    port: u16,
+    interrupt: &Interrupt,
+    mut ended: impl FnMut() -> Result<Option<anyhow::Error>>,
+) -> Result<()> {
+    let seeded = interrupt.wait(START_TIMEOUT, || match ended()? {
+        None => Ok(seed(port)?.then_some(())),
+        Some(error) => Err(error.context(
+            "PostgreSQL did not start; `harness down --purge` removes its cluster, and the next \
+             start makes a new one",
+        )),
+    })?;
+    seeded.with_context(|| {
+        format!("PostgreSQL took no connection on port {port} within {START_TIMEOUT:?}")
+    })
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {

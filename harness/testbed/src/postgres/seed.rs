@@ -16,7 +16,7 @@ const MAINTENANCE_DATABASE: &str = "postgres";
 /// SQLSTATE `cannot_connect_now`: the server is starting up.
 const STARTING_UP: &str = "57P03";
 
-/// Seeds the server on this port of 127.0.0.1; false while it does not take connections yet.
+/// Seeds the server on this port of 127.0.0.1. Returns false while it does not take connections.
 ///
 /// # Errors
 /// The server refuses a statement, or the login: it is not ours.

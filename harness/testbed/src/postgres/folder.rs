@@ -1,5 +1,5 @@
-//! Where the cluster and an unpacked server live: in the state folder, if the user that runs
-//! Postgres gets there; else in a folder of its own for temporary files that outlive a restart.
+//! Folders of the cluster and of the unpacked server: the state or cache folder, if the user that runs
+//! Postgres can enter it, else a folder for temporary files that survive a restart.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -11,45 +11,41 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
 use crate::account::Account;
-use crate::program::fnv1a;
+use crate::process::fnv1a;
 
 /// Open to every user, and kept over a restart of the machine (Filesystem Hierarchy Standard, 5.15).
-pub const OPEN_FOLDER: &str = "/var/tmp";
+pub(super) const OPEN_FOLDER: &str = "/var/tmp";
 
-/// The owner's, and entered by others, who can neither list nor change it.
-pub const ENTERED_BY_ALL: u32 = 0o711;
+/// Mode of a folder that other users can enter, but neither list nor change.
+pub(super) const ENTERED_BY_ALL: u32 = 0o711;
 
-/// The folder for the cluster and an unpacked server: `state`, which must exist, or its stand-in.
+/// Returns `folder`, which must exist, or its stand-in if the user of Postgres cannot enter it.
 ///
 /// # Errors
-/// The stand-in cannot be made, or somebody else made it.
-pub fn base(state: &Path, account: &Account) -> Result<PathBuf> {
-    if account.can_enter(state)? {
-        return Ok(state.to_path_buf());
+/// The stand-in cannot be made, or another user made it.
+pub fn base(folder: &Path, account: &Account) -> Result<PathBuf> {
+    if account.can_enter(folder)? {
+        return Ok(folder.to_path_buf());
     }
-    let stand_in = stand_in(state)?;
+    let stand_in = stand_in(folder)?;
     make(&stand_in)?;
     Ok(stand_in)
 }
 
-/// The folder that stands in for a state folder: named by a hash of its path, so that it is found
-/// again without a note of it.
-///
-/// # Errors
-/// There is no such state folder.
-pub fn stand_in(state: &Path) -> Result<PathBuf> {
-    let state =
-        fs::canonicalize(state).with_context(|| format!("resolving {}", state.display()))?;
-    let hash = fnv1a(0, state.as_os_str().as_bytes());
+/// Returns the stand-in of a folder: named by a hash of its path, so that it is found again.
+fn stand_in(folder: &Path) -> Result<PathBuf> {
+    let real =
+        fs::canonicalize(folder).with_context(|| format!("resolving {}", folder.display()))?;
+    let hash = fnv1a(0, real.as_os_str().as_bytes());
     Ok(Path::new(OPEN_FOLDER).join(format!("suite-{hash:016x}")))
 }
 
-/// Removes the stand-in of a state folder, if there is one.
+/// Removes the stand-in of a folder, if it exists.
 ///
 /// # Errors
-/// It is not ours, or cannot be removed.
-pub fn remove_stand_in(state: &Path) -> Result<()> {
-    let stand_in = stand_in(state)?;
+/// Another user owns it, or it cannot be removed.
+pub fn remove_stand_in(folder: &Path) -> Result<()> {
+    let stand_in = stand_in(folder)?;
     if stand_in.symlink_metadata().is_err() {
         return Ok(());
     }
@@ -64,19 +60,19 @@ fn make(folder: &Path) -> Result<()> {
         }
         _ => must_be_ours(folder)?,
     }
-    // From here on nobody else can put another folder in its place: the parent is sticky.
+    // Nobody else can replace it: its parent is sticky.
     fs::set_permissions(folder, Permissions::from_mode(ENTERED_BY_ALL))
         .with_context(|| format!("opening {} to the user of Postgres", folder.display()))
 }
 
-/// In a folder that everybody writes to, another user may have been there first.
+/// Fails if another user made the folder: its parent is open to every user.
 fn must_be_ours(folder: &Path) -> Result<()> {
     let found = folder
         .symlink_metadata()
         .with_context(|| format!("looking at {}", folder.display()))?;
     if !found.is_dir() || found.uid() != geteuid().as_raw() {
         bail!(
-            "{} is not a folder of this user: remove it, or set SUITE_STATE_DIR to another folder",
+            "{} is not a folder of this user: remove it, or set SUITE_STATE_DIR and SUITE_CACHE_DIR to other folders",
             folder.display()
         );
     }
@@ -90,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stand_in_is_named_by_the_real_path_of_its_state() {
+    fn stand_in_is_named_by_the_real_path_of_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::create_dir(&real).unwrap();
@@ -100,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_made_once_and_a_link_in_its_place_is_refused() {
+    fn stand_in_is_made_once_and_a_link_in_its_place_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let made = folder.path().join("made");
         make(&made).unwrap();
