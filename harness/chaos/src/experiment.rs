@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use conformance::upstream::Behaviour;
 use conformance::{database, random, upstream};
 use load::engine::builtin::DEADLINE;
-use testbed::aside::Aside;
+use testbed::background::Background;
 use testbed::contender::{Contender, Running, Surroundings};
 use testbed::interrupt::Interrupt;
 
@@ -64,7 +64,7 @@ pub(crate) struct Process<'a> {
 pub(crate) struct Controls<'a> {
     pub(crate) load: SteadyLoad,
     pub(crate) generator: Arc<Generator>,
-    pub(crate) background: &'a Aside,
+    pub(crate) background: &'a Background,
     pub(crate) process: Option<Process<'a>>,
     pub(crate) upstream: Option<&'a upstream::Turn<'a>>,
     pub(crate) upstream_proxy: Option<&'a Proxy>,

@@ -7,7 +7,7 @@ use conformance::upstream::Behaviour;
 use procfs::process::LimitValue;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use schema::fault::Fault as UpstreamFault;
-use testbed::aside::Aside;
+use testbed::background::Background;
 use testbed::contender::Running;
 use testbed::port::lasting_port;
 
@@ -64,7 +64,7 @@ impl Experiment<'_> {
             }
             Kind::Clients(behaviour) => {
                 // Not on the proxies' thread: the clients cost the contender's time, not its peers'.
-                let background = Aside::start("clients")?;
+                let background = Background::start("clients")?;
                 let clients = MisbehavingClients::start(
                     behaviour,
                     self.controls.misbehaving_max,

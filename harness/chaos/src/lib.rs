@@ -27,7 +27,7 @@ use conformance::database::{self, Database, Rows};
 use conformance::upstream::RecordingUpstream;
 use conformance::{Secrets, Target, random};
 use schema::{Profile, fixtures};
-use testbed::aside::Aside;
+use testbed::background::Background;
 use testbed::contender::{Contender, Surroundings};
 use testbed::interrupt::Interrupt;
 use testbed::port::lasting_port;
@@ -133,7 +133,7 @@ struct Dependencies {
 
 impl Dependencies {
     /// Starts those that the subject needs and the harness may control.
-    fn start(subject: &Subject<'_>, background: &Aside, secrets: &Secrets) -> Result<Self> {
+    fn start(subject: &Subject<'_>, background: &Background, secrets: &Secrets) -> Result<Self> {
         let localhost: IpAddr = Ipv4Addr::LOCALHOST.into();
         let with_upstream = |host, port| -> Result<Self> {
             let upstream = RecordingUpstream::start(localhost, 0, &secrets.api_key)?;
@@ -184,7 +184,7 @@ fn with_experiment<T>(
         Subject::External(external) => external.secrets.clone(),
     };
     // Dropped in reverse order: the contender before its dependencies.
-    let background = Aside::start("chaos")?;
+    let background = Background::start("chaos")?;
     let dependencies = Dependencies::start(&subject, &background, &secrets)?;
     interrupt.check()?;
     let upstream_proxy = dependencies.upstream_proxy.as_ref();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use load::scenario::Scenario;
-use testbed::aside::{Aside, Tasks};
+use testbed::background::{Background, Tasks};
 use testbed::http1;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -74,7 +74,7 @@ impl MisbehavingClients {
     pub(crate) fn start(
         behaviour: Behaviour,
         limit: usize,
-        background: &Aside,
+        background: &Background,
         address: SocketAddr,
         generator: &Arc<Generator>,
     ) -> Self {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use conformance::upstream::full_listener;
-use testbed::aside::{Aside, Tasks};
+use testbed::background::{Background, Tasks};
 use testbed::port::Kept;
 
 /// Pause before the address is bound again: a process that another thread starts inherits the old
@@ -67,7 +67,7 @@ impl Proxy {
     /// # Errors
     /// The address cannot be bound.
     pub(crate) fn start(
-        background: &Aside,
+        background: &Background,
         host: IpAddr,
         port: u16,
         server: SocketAddr,
@@ -98,7 +98,7 @@ impl Proxy {
     ///
     /// # Errors
     /// The proxy has ended.
-    pub(crate) fn set(&self, background: &Aside, mode: Mode) -> Result<()> {
+    pub(crate) fn set(&self, background: &Background, mode: Mode) -> Result<()> {
         self.mode.send_replace(mode);
         let mut effective = self.effective.clone();
         let set = background.handle().block_on(async move {
@@ -271,7 +271,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(200);
 
     /// Starts an echo server with a proxy, and connects through it.
-    fn connected() -> (Aside, Proxy, TcpStream) {
+    fn connected() -> (Background, Proxy, TcpStream) {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -284,10 +284,10 @@ mod tests {
                 });
             }
         });
-        let aside = Aside::start("test").unwrap();
-        let proxy = Proxy::start(&aside, Ipv4Addr::LOCALHOST.into(), 0, server).unwrap();
+        let background = Background::start("test").unwrap();
+        let proxy = Proxy::start(&background, Ipv4Addr::LOCALHOST.into(), 0, server).unwrap();
         let client = TcpStream::connect(proxy.address()).unwrap();
-        (aside, proxy, client)
+        (background, proxy, client)
     }
 
     fn send(mut client: &TcpStream) {
@@ -304,11 +304,11 @@ mod tests {
 
     #[test]
     fn delay_applies_in_both_directions() {
-        let (aside, proxy, client) = connected();
+        let (background, proxy, client) = connected();
         send(&client);
         assert_eq!(receive(&client).unwrap(), "hello");
         proxy
-            .set(&aside, Mode::Delay(Duration::from_millis(40)))
+            .set(&background, Mode::Delay(Duration::from_millis(40)))
             .unwrap();
         let begun = Instant::now();
         send(&client);
@@ -322,50 +322,50 @@ mod tests {
     #[test]
     fn withheld_data_is_forwarded_when_the_mode_ends() {
         for mode in [Mode::Stall, Mode::BlackHole] {
-            let (aside, proxy, client) = connected();
+            let (background, proxy, client) = connected();
             send(&client);
             assert_eq!(receive(&client).unwrap(), "hello");
-            proxy.set(&aside, mode).unwrap();
+            proxy.set(&background, mode).unwrap();
             send(&client);
             assert_eq!(
                 receive(&client).unwrap_err().kind(),
                 io::ErrorKind::WouldBlock
             );
-            proxy.set(&aside, Mode::Pass).unwrap();
+            proxy.set(&background, Mode::Pass).unwrap();
             assert_eq!(receive(&client).unwrap(), "hello");
         }
     }
 
     #[test]
     fn black_hole_leaves_new_connections_unanswered() {
-        let (aside, proxy, _client) = connected();
-        proxy.set(&aside, Mode::BlackHole).unwrap();
+        let (background, proxy, _client) = connected();
+        proxy.set(&background, Mode::BlackHole).unwrap();
         let connected = TcpStream::connect_timeout(&proxy.address(), SHORT);
         assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        proxy.set(&aside, Mode::Pass).unwrap();
+        proxy.set(&background, Mode::Pass).unwrap();
         assert!(TcpStream::connect(proxy.address()).is_ok());
     }
 
     #[test]
     fn connections_are_half_closed_reset_or_refused() {
-        let (aside, proxy, client) = connected();
-        proxy.set(&aside, Mode::HalfClose).unwrap();
+        let (background, proxy, client) = connected();
+        proxy.set(&background, Mode::HalfClose).unwrap();
         assert_eq!(receive(&client).unwrap(), "");
         send(&client);
         let fresh = TcpStream::connect(proxy.address()).unwrap();
         assert_eq!(receive(&fresh).unwrap(), "");
 
-        let (aside, proxy, client) = connected();
+        let (background, proxy, client) = connected();
         send(&client);
         assert_eq!(receive(&client).unwrap(), "hello");
-        proxy.set(&aside, Mode::Reset).unwrap();
+        proxy.set(&background, Mode::Reset).unwrap();
         let kind = receive(&client).unwrap_err().kind();
         assert_eq!(kind, io::ErrorKind::ConnectionReset);
 
-        let (aside, proxy, client) = connected();
+        let (background, proxy, client) = connected();
         send(&client);
         assert_eq!(receive(&client).unwrap(), "hello");
-        proxy.set(&aside, Mode::Refuse).unwrap();
+        proxy.set(&background, Mode::Refuse).unwrap();
         let refused = TcpStream::connect(proxy.address()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         send(&client);
@@ -374,7 +374,7 @@ mod tests {
             "hello",
             "an open connection continues"
         );
-        proxy.set(&aside, Mode::Pass).unwrap();
+        proxy.set(&background, Mode::Pass).unwrap();
         assert!(TcpStream::connect(proxy.address()).is_ok());
     }
 }

@@ -11,23 +11,23 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use nix::unistd::{User, geteuid};
 
-/// Users that may run Postgres for root, in order; `_postgres` is macOS's.
+/// Users that may run Postgres for root, in order; `_postgres` exists on macOS.
 const CANDIDATES: [&str; 3] = ["postgres", "_postgres", "nobody"];
 
-/// Who runs the Postgres processes.
+/// The user that runs a program.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Set only for root: whom to become.
+    /// Set only for root: the user to switch to.
     other: Option<User>,
 }
 
 impl Account {
-    /// The present user.
-    pub fn current() -> Self {
+    /// Returns the present user.
+    pub(crate) fn current() -> Self {
         Self { other: None }
     }
 
-    /// The user for Postgres: the present one, unless that is root.
+    /// Returns the user for Postgres: the present one, unless that is root.
     ///
     /// # Errors
     /// Root finds no unprivileged user, or the users cannot be looked up.
@@ -47,19 +47,18 @@ impl Account {
         )
     }
 
-    /// Makes a command run as this user; root's supplementary groups are dropped by the standard
-    /// library.
-    pub fn run_as(&self, command: &mut Command) {
+    /// Makes a command run as this user. The standard library drops the supplementary groups of root.
+    pub(crate) fn run_as(&self, command: &mut Command) {
         if let Some(user) = &self.other {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
     }
 
-    /// Gives a path, which must not be a link, to this user.
+    /// Changes the owner of a path, which must not be a link, to this user.
     ///
     /// # Errors
     /// The file system refuses.
-    pub fn own(&self, path: &Path) -> Result<()> {
+    pub(crate) fn own(&self, path: &Path) -> Result<()> {
         if let Some(user) = &self.other {
             let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
             chown(path, Some(uid), Some(gid))
@@ -68,17 +67,17 @@ impl Account {
         Ok(())
     }
 
-    /// Whether a path is this user's.
-    pub fn owns(&self, path: &Path) -> bool {
+    /// Returns true if this user owns the path.
+    pub(crate) fn owns(&self, path: &Path) -> bool {
         let user = self.other.as_ref().map_or_else(geteuid, |user| user.uid);
         fs::metadata(path).is_ok_and(|found| found.uid() == user.as_raw())
     }
 
-    /// Whether this user gets into a folder. The kernel is asked, so that access lists count too.
+    /// Returns true if this user can enter the folder. It is tried, so that access lists count too.
     ///
     /// # Errors
     /// No shell can be started.
-    pub fn can_enter(&self, folder: &Path) -> Result<bool> {
+    pub(crate) fn can_enter(&self, folder: &Path) -> Result<bool> {
         let mut command = Command::new("/bin/sh");
         let script = [OsStr::new("-c"), OsStr::new(r#"cd "$0""#)];
         command.args(script).arg(folder).current_dir("/");

@@ -1,5 +1,4 @@
-//! A service of the suite as a child process, for tests of what only a process shows: exit codes,
-//! signals, its log.
+//! A service of the suite as a child process, for tests of exit codes, signals and its log.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -19,11 +18,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts `command` with the bench environment on a free port of 127.0.0.1 and waits until it
-    /// says where it listens. Variables that `command` sets win.
+    /// Starts `command` with the bench environment on a free port of 127.0.0.1 and waits until it logs
+    /// its address. Variables that `command` sets win.
     ///
     /// # Errors
-    /// It cannot be started, or ends before it listens; then its last line is told.
+    /// It cannot be started, or ends before it listens; the error shows its first line.
     pub fn start(command: &mut Command) -> Result<Self> {
         let own: Vec<_> = command
             .get_envs()
@@ -52,25 +51,25 @@ impl Service {
             .split_whitespace()
             .find_map(|word| word.strip_prefix("address="));
         let Some(address) = address else {
-            bail!("it does not listen: {}", line.trim_end());
+            bail!("the service does not listen: {}", line.trim_end());
         };
         service.address = address.parse().context("its address")?;
         Ok(service)
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// The rest of its log, once it has ended.
+    /// Returns the rest of its log, once it has ended.
     ///
     /// # Errors
     /// The log is not UTF-8.
@@ -90,15 +89,15 @@ impl Service {
         kill_process(self.pid(), signal).context("signalling")
     }
 
-    /// Whether it has not ended yet.
+    /// Returns true if it has not ended.
     ///
     /// # Errors
-    /// The system's.
+    /// The system refuses to say.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Waits for its end, at most for this time.
+    /// Waits for its end for at most `time`.
     ///
     /// # Errors
     /// It still runs.
@@ -116,16 +115,15 @@ impl Service {
     }
 }
 
-/// Runs `command`, which must refuse its environment: the one line that it says.
+/// Runs `command`, which must reject its environment, and returns its one line on standard error.
 ///
 /// # Errors
-/// It cannot be run, exits otherwise than with [`EXIT_COULD_NOT_RUN`], says more or less than one
-/// line on standard error, or anything on standard output.
+/// It cannot be run, its exit code is not [`EXIT_COULD_NOT_RUN`], or it prints anything else.
 pub fn refusal(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("running {command:?}"))?;
-    let said = String::from_utf8(output.stderr).context("reading what it says")?;
+    let said = String::from_utf8(output.stderr).context("reading standard error")?;
     ensure!(
         output.status.code() == Some(EXIT_COULD_NOT_RUN.into()),
         "{}: {said}",
@@ -138,7 +136,7 @@ pub fn refusal(command: &mut Command) -> Result<String> {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

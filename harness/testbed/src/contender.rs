@@ -1,12 +1,12 @@
-//! Contenders: what is known of each, how it is started, and where they are listed.
+//! Contenders: their definitions, how they start and stop, and the files that list them.
 
 mod api_benchmarks;
 mod build;
 mod choice;
 mod container;
+mod definition;
 mod log;
 mod native;
-mod stanza;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,16 +28,15 @@ use crate::raw::Connection;
 use crate::secrets::Secrets;
 
 pub use choice::choose;
-pub use stanza::contenders_of;
-pub use stanza::{FILE, read};
+pub use definition::{FILE, contenders_of, read};
 
-/// Time from its start to its first answer, whatever a runtime compiles or a pool opens first.
+/// Time from its start to its first response; a runtime may compile and a pool may connect first.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Time for one look whether it answers.
+/// Time for one attempt to get a response.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time for an answer once a load has ended: longer than any deadline of the contract.
+/// Time for a response after a load: longer than any deadline of the contract.
 const AFTER_LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service that claims to keep the contract.
@@ -46,46 +45,46 @@ pub struct Contender {
     pub name: String,
     /// Language and framework with versions, such as `Rust 1.95, axum 0.8`.
     pub made_of: String,
-    /// What it is, if no contender.
+    /// Its role, if it is not an ordinary contender.
     pub kind: Option<Kind>,
     /// The level that it promises.
     pub promises: Level,
-    /// What it deviates from on purpose: slug or pattern, and why.
+    /// Its declared deviations: the slug or pattern of the checks, and the reason.
     pub deviations: BTreeMap<String, String>,
-    /// Variables beside the contract's.
+    /// Variables in addition to those of the contract.
     pub environment: BTreeMap<String, String>,
     pub native: Option<Native>,
     pub container: Option<Container>,
 }
 
-/// What is started and asked as contenders are, and is none.
+/// A service that is started and measured like a contender.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// The physical limit, which fails checks by design.
+    /// The ceiling, which fails checks by design.
     Limit,
     /// An upstream, which serves the product and depends on nothing.
     Upstream,
 }
 
-/// How it starts as a process of this machine.
+/// The way that it starts as a process of this machine.
 #[derive(Clone, Debug)]
 pub struct Native {
-    /// Programs that `build` and `command` need, and how to get each.
+    /// Programs that `build` and `command` need, and how to install each.
     pub needs: BTreeMap<String, String>,
-    /// Command line that makes what `command` needs and is not there yet, run first.
+    /// Command line that builds what `command` needs and does not exist yet.
     pub build: Option<String>,
     /// Command line that starts it and stays while it runs.
     pub command: String,
     /// Folder of both.
     pub folder: PathBuf,
-    /// Folder of the file that lists it; `build` is told it.
+    /// Folder of the file that lists it, for `build`.
     pub listed_in: PathBuf,
     /// Port that it listens on, if it does not read `PORT`.
     pub port: Option<u16>,
 }
 
-/// How it starts in a container: as one service of these Compose files.
+/// The way that it starts in a container: as one service of these Compose files.
 #[derive(Clone, Debug)]
 pub struct Container {
     pub files: Vec<PathBuf>,
@@ -94,20 +93,20 @@ pub struct Container {
     pub port: Option<u16>,
 }
 
-/// What a contender is told of its surroundings.
+/// The environment that a contender starts in.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// None if it depends on none, as for the next.
+    /// None if it does not depend on it, like `postgres_port`.
     pub upstream: Option<SocketAddr>,
     pub postgres_port: Option<u16>,
     pub secrets: Secrets,
-    /// Worker threads or processes that it is asked to have; its own default if not said.
+    /// Number of worker threads or processes; its own default if none.
     pub workers: Option<usize>,
-    /// Processors that it runs on; all if not said.
+    /// CPUs that it runs on; all if none.
     pub cpus: Option<Cpus>,
 }
 
-/// A contender that runs; it is stopped when this is dropped.
+/// A running contender; it is stopped when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     pub address: SocketAddr,
@@ -121,17 +120,17 @@ enum Process {
 }
 
 impl Contender {
-    /// Whether it is the physical limit.
+    /// Returns true if it is the ceiling.
     pub fn is_limit(&self) -> bool {
         self.kind == Some(Kind::Limit)
     }
 
-    /// Whether it is an upstream.
+    /// Returns true if it is an upstream.
     pub fn is_upstream(&self) -> bool {
         self.kind == Some(Kind::Upstream)
     }
 
-    /// Whether it says how it starts as a process, or in a container.
+    /// Returns true if its definition says how it starts, in a container or as a process.
     pub fn can_start(&self, in_container: bool) -> bool {
         match in_container {
             true => self.container.is_some(),
@@ -139,10 +138,10 @@ impl Contender {
         }
     }
 
-    /// Runs its build, which says what it does on standard error: before its starts, not in them.
+    /// Runs its build, with its output on standard error.
     ///
     /// # Errors
-    /// It says no command, lacks what it needs, or its build fails.
+    /// It has no command, a program that it needs is missing, or its build fails.
     pub fn build(&self, interrupt: &Interrupt) -> Result<()> {
         let how = self.natively()?;
         if let Some(build) = &how.build {
@@ -151,12 +150,11 @@ impl Contender {
         how.build(interrupt)
     }
 
-    /// Starts it, as a process or in a container, and waits until it answers. What starts as a
-    /// process was built.
+    /// Starts it, as a process, which was built, or in a container, and waits until it responds.
     ///
     /// # Errors
-    /// It cannot be started, or does not answer in time; the error shows the end of its
-    /// log. Nothing is left running.
+    /// It cannot be started, or does not respond in time; the error shows the end of its log. Nothing is
+    /// left running.
     pub fn start(
         &self,
         in_container: bool,
@@ -174,10 +172,10 @@ impl Contender {
         self.start_on(port, in_container, surroundings, interrupt)
     }
 
-    /// The port that it listens on, if it does not read `PORT`.
+    /// Returns the port that it listens on, if it does not read `PORT`.
     ///
     /// # Errors
-    /// It does not say how it starts.
+    /// Its definition does not say how it starts.
     pub fn own_port(&self, in_container: bool) -> Result<Option<u16>> {
         Ok(match in_container {
             true => self.in_container()?.port,
@@ -185,10 +183,10 @@ impl Contender {
         })
     }
 
-    /// As [`Contender::start`], on this port, which is free.
+    /// Does the same as [`Contender::start`], on this free port.
     ///
     /// # Errors
-    /// As [`Contender::start`].
+    /// The same as of [`Contender::start`].
     pub fn start_on(
         &self,
         port: u16,
@@ -214,15 +212,15 @@ impl Contender {
         Ok(running)
     }
 
-    /// How it starts as a process.
+    /// Returns the way that it starts as a process.
     ///
     /// # Errors
-    /// It does not say.
+    /// It has no command.
     pub fn natively(&self) -> Result<&Native> {
         let how = self.native.as_ref();
         how.with_context(|| {
             format!(
-                "{} says no command: give one by --command, or use --containers",
+                "{} has no command: set one by --command, or use --containers",
                 self.name
             )
         })
@@ -230,10 +228,10 @@ impl Contender {
 
     fn in_container(&self) -> Result<&Container> {
         let how = self.container.as_ref();
-        how.with_context(|| format!("{} says no Compose service", self.name))
+        how.with_context(|| format!("{} has no Compose service", self.name))
     }
 
-    /// The contract's variables, then its own.
+    /// Returns its variables; those of the contract win over its own.
     fn environment(&self, port: u16, surroundings: &Surroundings) -> BTreeMap<String, String> {
         let Surroundings {
             upstream,
@@ -265,10 +263,10 @@ impl Contender {
 }
 
 impl Running {
-    /// The process that all of the contender descends from.
+    /// Returns the process that all processes of the contender descend from.
     ///
     /// # Errors
-    /// Docker cannot be asked.
+    /// Docker does not respond.
     pub fn root(&self) -> Result<Pid> {
         match &self.process {
             Process::Native(process) => Ok(process.root()),
@@ -276,29 +274,29 @@ impl Running {
         }
     }
 
-    /// Sends a signal to all of it.
+    /// Sends a signal to its process group.
     ///
     /// # Errors
-    /// It runs in a container, or is gone.
+    /// It runs in a container, or has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         match &self.process {
             Process::Native(process) => process.signal(signal),
-            Process::Container(_) => bail!("a container is not signalled"),
+            Process::Container(_) => bail!("signals are not sent to a container"),
         }
     }
 
-    /// Fails if it runs no more, with the end of its log.
+    /// Fails if it has ended.
     ///
     /// # Errors
-    /// As said.
+    /// It has ended; the error shows the end of its log.
     pub fn must_run(&self) -> Result<()> {
         self.ended()?.map_or(Ok(()), Err)
     }
 
-    /// Fails if it runs but answers no more, with the end of its log.
+    /// Fails if it does not respond.
     ///
     /// # Errors
-    /// As said.
+    /// It does not respond; the error shows the end of its log.
     pub fn must_answer(&self) -> Result<()> {
         ensure!(
             answers_within(AFTER_LOAD_TIMEOUT, self.address),
@@ -341,7 +339,7 @@ impl Running {
     }
 }
 
-/// Whether anything is answered to `GET /info`, whatever it is.
+/// Returns true if `GET /info` gets any response.
 fn answers_within(time: Duration, address: SocketAddr) -> bool {
     let ask = || {
         let mut connection = Connection::open_within(address, time)?.within(time);

@@ -1,4 +1,4 @@
-//! Which processors somebody runs on.
+//! Sets of CPUs, and running on them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,27 +6,27 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Some processors, by their numbers, in rising order.
+/// A set of CPUs: their numbers in rising order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cpus(Vec<usize>);
 
 impl Cpus {
-    /// Those that this thread may run on.
+    /// Returns the CPUs that this thread may run on.
     ///
     /// # Errors
-    /// The system's.
+    /// The system refuses to say.
     pub fn available() -> Result<Self> {
-        let set = sched_getaffinity(None).context("asking for this process's processors")?;
+        let set = sched_getaffinity(None).context("reading the CPU affinity")?;
         let all = 0..CpuSet::MAX_CPU;
         Ok(Self(all.filter(|cpu| set.is_set(*cpu)).collect()))
     }
 
-    /// Their numbers.
+    /// Returns their numbers.
     pub fn numbers(&self) -> &[usize] {
         &self.0
     }
 
-    /// The first of them, and the others; both are the same one if there is only one.
+    /// Splits off the first; both parts are the same if there is only one.
     pub fn split(&self) -> (Self, Self) {
         let others = if self.0.len() > 1 {
             &self.0[1..]
@@ -39,7 +39,7 @@ impl Cpus {
         )
     }
 
-    /// Lets this thread, and what it starts from now on, run on these only.
+    /// Pins this thread, and the processes and threads that it starts, to these.
     ///
     /// # Errors
     /// This machine does not have them.
@@ -49,10 +49,10 @@ impl Cpus {
         sched_setaffinity(None, &set).with_context(|| format!("running on processors {self}"))
     }
 
-    /// Runs `work` on these; then this thread is where it was.
+    /// Runs `work` on these, then restores the affinity of this thread.
     ///
     /// # Errors
-    /// As [`Cpus::pin`], or `work`'s.
+    /// The same as of [`Cpus::pin`], or the error of `work`.
     pub fn with<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let before = Self::available()?;
         self.pin()?;
@@ -62,7 +62,7 @@ impl Cpus {
     }
 }
 
-/// As `taskset` and Docker write them: `0`, `2,3`, `0-3,8`.
+/// Parses the form of `taskset` and Docker: `0`, `2,3`, `0-3,8`.
 impl FromStr for Cpus {
     type Err = Error;
 

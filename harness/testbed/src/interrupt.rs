@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM as a flag that every wait looks at, so that an interrupted `up` stops what
-//! it has started before it ends.
+//! Ctrl-C and SIGTERM as a flag that every wait checks, so that an interrupted command stops the
+//! processes that it has started.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,25 +9,25 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// How often a wait looks again: what is waited for takes tens of milliseconds.
+/// Time between two checks of a wait; most waits take tens of milliseconds.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Whether the process was asked to end.
+/// Set once the process received a signal to end.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Never set: signals keep their default action.
+    /// Creates one that is never set: signals keep their default action.
     pub fn never() -> Self {
         Self::default()
     }
 
-    /// Set already.
+    /// Creates one that is set.
     pub fn set() -> Self {
         Self(Arc::new(AtomicBool::new(true)))
     }
 
-    /// Set by SIGINT, SIGTERM and SIGHUP from now on.
+    /// Creates one that SIGINT, SIGTERM and SIGHUP set.
     ///
     /// # Errors
     /// The signals cannot be handled.
@@ -40,7 +40,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Fails once the process was asked to end.
+    /// Fails once it is set.
     ///
     /// # Errors
     /// `interrupted`.
@@ -51,7 +51,7 @@ impl Interrupt {
         Ok(())
     }
 
-    /// Looks every few milliseconds until `look` gives a value; none when `time` is over.
+    /// Calls `look` every few milliseconds until it returns a value; none after `time`.
     ///
     /// # Errors
     /// Interrupted, or `look` fails.

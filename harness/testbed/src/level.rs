@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How much is asked of a contender; each level contains the one before.
+/// A level of conformance; each contains the one before.
 #[derive(
     Clone,
     Copy,
@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// What the public harness's k6 scripts assert.
+    /// The assertions of the k6 scripts of the public harness.
     Core,
-    /// Proof that the work is done on every request, with inputs that cannot be known.
+    /// Proof that the work is done on every request, with unpredictable inputs.
     Work,
     /// The whole contract.
     Strict,

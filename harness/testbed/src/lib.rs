@@ -2,7 +2,7 @@
 //! Postgres, raw HTTP/1, text output, tokens, and the definitions of contenders.
 
 pub mod account;
-pub mod aside;
+pub mod background;
 pub mod child;
 pub mod columns;
 pub mod contender;
@@ -19,7 +19,6 @@ pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod secrets;
-pub mod slow;
 pub mod state;
 pub mod table;
 pub mod terminal;

@@ -7,12 +7,11 @@ use anyhow::Result;
 
 use crate::interrupt::Interrupt;
 
-/// Locks a file, and says whether it could within this time. A little of it is needed even where nobody
-/// else is at work: a child that is just being started holds its parent's files until it is another
-/// program.
+/// Locks a file; false if it is still locked after `time`. Even without another command some time is
+/// needed: a child that is being started holds the files of its parent until it executes its program.
 ///
 /// # Errors
-/// The system has no such lock for this file.
+/// The file system does not support locks.
 pub fn lock_within(time: Duration, file: &File) -> Result<bool> {
     let taken = Interrupt::never().wait(time, || match file.try_lock() {
         Ok(()) => Ok(Some(())),
@@ -29,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_is_given_back_in_time_is_waited_for() {
+    fn lock_that_is_released_in_time_is_taken() {
         let held = tempfile::NamedTempFile::new().unwrap();
         let file = held.reopen().unwrap();
         assert!(lock_within(Duration::ZERO, held.as_file()).unwrap());

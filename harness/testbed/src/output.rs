@@ -1,5 +1,4 @@
-//! Files that a command is asked to write: whether they can be written is known before the work whose
-//! result they take, and each is there as a whole or not at all.
+//! Output files of a command: checked before the work, and replaced as a whole or not at all.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -10,13 +9,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::{Builder, NamedTempFile};
 
-/// What a new file is to everybody, before the process's umask.
+/// Mode of a new file, before the umask.
 const NEW_FILE: u32 = 0o666;
 
-/// Fails if this file could not be written, and changes nothing.
+/// Checks that the file can be written, without changing it.
 ///
 /// # Errors
-/// As said.
+/// It cannot be written.
 pub fn expect_file(path: &Path) -> Result<()> {
     let expect = || match Place::of(path)? {
         Place::Whole(path, permissions) => beside(&path, permissions).map(drop),
@@ -25,20 +24,20 @@ pub fn expect_file(path: &Path) -> Result<()> {
     expect().with_context(|| writing(path))
 }
 
-/// Makes a folder if need be, and fails if no file could be written into it.
+/// Makes a folder if it is missing, and checks that files can be written into it.
 ///
 /// # Errors
-/// As said.
+/// They cannot be written.
 pub fn expect_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     expect_file(&folder.join("it"))
         .map_err(|error| anyhow::anyhow!("{}: {}", writing(folder), error.root_cause()))
 }
 
-/// Writes a file: what was there stays if this fails.
+/// Writes a file; the former content stays if this fails.
 ///
 /// # Errors
-/// The file system's.
+/// The file system refuses.
 pub fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let write = || match Place::of(path)? {
         Place::Whole(path, permissions) => {
@@ -52,11 +51,11 @@ pub fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     write().with_context(|| writing(path))
 }
 
-/// Lets files be written into a new folder, and then takes all of them into this one: what was there
-/// stays if one of them cannot be written.
+/// Lets `fill` write files into a new folder, then moves all of them into this one. The former files
+/// stay if one of them cannot be written.
 ///
 /// # Errors
-/// `fill`'s, or the file system's.
+/// The error of `fill`, or the file system refuses.
 pub fn fill_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let filled = || {
         let new = Builder::new()
@@ -80,17 +79,17 @@ fn writing(path: &Path) -> String {
     format!("writing {}", path.display())
 }
 
-/// How a file is written.
+/// The way to write a file.
 enum Place {
-    /// Beside this path and then moved there, with these permissions.
+    /// To a temporary file with these permissions, which is then moved to this path.
     Whole(PathBuf, Permissions),
-    /// A pipe or a device is written to: opening it may wait for somebody, or be seen.
+    /// To a pipe or a device. It is not opened before: that could block, or have an effect.
     AsItIs,
 }
 
 impl Place {
     /// # Errors
-    /// It is a folder, or a file that must not be written to.
+    /// It is a folder, or a file that may not be written.
     fn of(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
             Ok(there) if there.is_dir() => Err(ErrorKind::IsADirectory.into()),
@@ -108,7 +107,7 @@ impl Place {
     }
 }
 
-/// A new file in the folder of this one.
+/// Creates a temporary file in the folder of this one.
 fn beside(path: &Path, permissions: Permissions) -> io::Result<NamedTempFile> {
     let parent = path.parent().filter(|parent| *parent != OsStr::new(""));
     Builder::new()

@@ -1,4 +1,4 @@
-//! Ports of 127.0.0.1: which is free, and who has one that is not.
+//! Ports of 127.0.0.1: free ones, reserved ones, and the process that listens on one.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 /// State of a listening socket in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
 
-/// A port that nobody listens on now.
+/// Returns a port that no process listens on.
 ///
 /// # Errors
 /// There is none.
@@ -22,14 +22,14 @@ pub fn free_port() -> Result<u16> {
     Ok(address.port())
 }
 
-/// First port of the range that the kernel gives to whoever connects to somewhere (`ip(7)`).
+/// First port of the ephemeral range, from which the kernel takes the ports of clients (`ip(7)`).
 const EPHEMERAL: (&str, u16) = ("/proc/sys/net/ipv4/ip_local_port_range", 32_768);
 
 /// Lowest port that a contender is given.
 const LOWEST: u16 = 10_000;
 
-/// A port that nobody listens on and that the kernel gives to nobody who connects: a contender finds
-/// it free again after a restart, however many connections are made meanwhile.
+/// Returns a free port outside the ephemeral range: a contender finds it free again after a restart,
+/// however many connections are opened in between.
 ///
 /// # Errors
 /// There is none.
@@ -47,9 +47,9 @@ pub fn lasting_port() -> Result<u16> {
         .context("looking for a port that stays free")?
 }
 
-/// Keeps a port for who listens on it, stops and listens again: between the two, the kernel would
-/// give it to any process that connects to somewhere. Connections to it are refused while nobody
-/// listens. Who listens must set `SO_REUSEADDR`, as every server does.
+/// Reserves a port for a server that stops and starts again; in between, the kernel could give the port
+/// to a client. Connections are refused while no server listens. The server must set `SO_REUSEADDR`,
+/// as every server does.
 #[derive(Debug)]
 pub struct Kept {
     address: SocketAddr,
@@ -57,10 +57,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Keeps this address; port 0 takes a free one.
+    /// Reserves this address; port 0 takes a free one.
     ///
     /// # Errors
-    /// The address cannot be had, or somebody listens there.
+    /// The address is not available, or a process listens there.
     pub fn new(address: SocketAddr) -> Result<Self> {
         let keep = || {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
@@ -81,7 +81,7 @@ impl Kept {
     }
 }
 
-/// Whether nobody listens on this port now.
+/// Returns true if no process listens on this port.
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
@@ -89,14 +89,14 @@ pub fn is_free(port: u16) -> bool {
 /// Checks that a service can listen on this port, which `variable` sets.
 ///
 /// # Errors
-/// Somebody else does, or it may not: says what to do.
+/// Another process does, or the port is not permitted; the error says what to do.
 pub fn must_be_free(port: u16, variable: &str) -> Result<()> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     bound.map(drop).map_err(|error| {
         let why = match (error.kind(), listener(port)) {
             (ErrorKind::AddrInUse, Some(who)) => format!("is in use (by {who})"),
             (ErrorKind::AddrInUse, None) => "is in use".to_owned(),
-            _ => format!("cannot be had ({error})"),
+            _ => format!("is not available ({error})"),
         };
         anyhow!(
             "port {port} on 127.0.0.1 {why}: stop what listens there or choose another with \
@@ -105,8 +105,8 @@ pub fn must_be_free(port: u16, variable: &str) -> Result<()> {
     })
 }
 
-/// Who listens on a port, as `name, process 123`; none where there is no `/proc`, or for another
-/// user's process.
+/// Returns the process that listens on a port, as `name, process 123`; none without `/proc`, or for a
+/// process of another user.
 fn listener(port: u16) -> Option<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     let tables: Vec<&str> = tables.iter().flatten().map(String::as_str).collect();
@@ -137,8 +137,8 @@ fn listener(port: u16) -> Option<String> {
     Some(format!("{}, process {id}", name.trim_end()))
 }
 
-/// The inode of a listening socket on this port, from its line of `/proc/net/tcp` (proc(5)): the
-/// local address is the second field, its state the fourth, its inode the tenth.
+/// Returns the inode of a listening socket on this port from its line of `/proc/net/tcp` (proc(5)): the
+/// local address is the second field, the state the fourth, the inode the tenth.
 fn inode(line: &str, port: u16) -> Option<&str> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, LISTENING, ..] = fields[..] else {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_in_use_is_named_with_its_variable() {
+    fn port_in_use_is_reported_with_its_variable() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(!is_free(port));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_port_can_be_listened_on_again_and_refuses_until_then() {
+    fn kept_port_refuses_connections_until_a_server_listens_again() {
         let kept = Kept::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = kept.address();
         for _ in 0..2 {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_listening_socket_on_the_port_counts() {
+    fn socket_that_does_not_listen_on_the_port_is_ignored() {
         let line = |state: &str| {
             format!("  0: 0100007F:1F40 00000000:0000 {state} 0:0 00:0 0 0 0 98765 1 0 100")
         };

@@ -13,36 +13,36 @@ use crate::interrupt::Interrupt;
 use crate::lock::lock_within;
 use crate::process::Daemon;
 
-/// Names another state folder than the checkout's.
+/// Names the state folder, instead of that of the checkout.
 const SUITE_STATE_DIR: &str = "SUITE_STATE_DIR";
 
 /// The state folder inside a checkout.
 const STATE_FOLDER: &str = ".state";
 
-/// The file that marks a state folder, and is locked by the one command that changes it.
+/// The file that marks a state folder. A command that changes the state locks it.
 const LOCK_FILE: &str = "suite.lock";
 
-/// Longest wait for another command: what it may need to get a PostgreSQL over a slow line.
+/// Longest wait for another command, which may download PostgreSQL over a slow line.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// A state folder that may not be there yet.
+/// A state folder, which may not exist yet.
 #[derive(Clone, Debug)]
 pub struct State {
     folder: PathBuf,
 }
 
-/// Nobody else changes the state while this lives.
+/// The exclusive right to change the state.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl State {
-    /// `SUITE_STATE_DIR`, else `.state` in the checkout that holds the executable or the present
+    /// Returns `SUITE_STATE_DIR`, else `.state` in the checkout that holds the executable or the present
     /// folder.
     ///
     /// # Errors
-    /// There is neither.
+    /// The variable is not set, and there is no checkout.
     pub fn find() -> Result<Self> {
         if let Some(folder) = env::var_os(SUITE_STATE_DIR).filter(|value| !value.is_empty()) {
             let folder = std::path::absolute(&folder)
@@ -59,22 +59,22 @@ impl State {
         Ok(Self { folder })
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether there is such a folder.
+    /// Returns true if the folder exists.
     pub fn exists(&self) -> bool {
         self.folder.join(LOCK_FILE).exists()
     }
 
-    /// A daemon that this state keeps track of.
+    /// Returns the daemon of this name.
     pub fn daemon(&self, name: &'static str) -> Daemon {
         Daemon::new(&self.folder, name)
     }
 
-    /// Makes the folder if need be, and waits for the other commands that change it.
+    /// Makes the folder if it is missing, and waits for the other commands that change it.
     ///
     /// # Errors
     /// Interrupted, another command takes too long, or the folder holds something else.
@@ -140,7 +140,7 @@ impl State {
     }
 }
 
-/// The checkout of the suite that holds the executable, else the present folder.
+/// Returns the checkout of the suite that holds the executable, else the present folder.
 pub fn checkout() -> Option<PathBuf> {
     let paths = [env::current_exe(), env::current_dir()];
     paths
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkout_is_found_from_far_inside() {
+    fn checkout_is_found_from_a_nested_folder() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("target/release/harness");
         assert_eq!(checkout_around(&inside), None);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn one_command_at_a_time_and_again_after_a_purge() {
+    fn state_is_locked_by_one_command_and_again_after_a_purge() {
         let folder = tempfile::tempdir().unwrap();
         let state = state_in(folder.path());
         let lock = state.lock(&Interrupt::never()).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_holds_something_else_is_left_alone() {
+    fn folder_with_other_files_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let state = state_in(folder.path());
         fs::create_dir(state.folder()).unwrap();

@@ -14,7 +14,7 @@ use crate::columns;
 /// Address that the services listen on.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// Why something could not be printed, if that was so.
+/// The first error of printing.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a text and a line end.
@@ -23,7 +23,7 @@ pub fn print(text: impl Display) {
     note(writeln!(output, "{text}").and_then(|()| output.flush()));
 }
 
-/// Prints a text that may have colours, for people.
+/// Prints a text that may have colours.
 pub fn show(text: &str) {
     let mut output = anstream::stdout();
     note(
@@ -33,7 +33,7 @@ pub fn show(text: &str) {
     );
 }
 
-/// A reader that has gone (`| head`) has seen enough. What is lost otherwise is an error in the end.
+/// Notes an error of printing, unless the reader closed the pipe (`| head`).
 fn note(printed: io::Result<()>) {
     if let Err(error) = printed
         && error.kind() != ErrorKind::BrokenPipe
@@ -42,10 +42,10 @@ fn note(printed: io::Result<()>) {
     }
 }
 
-/// Fails if something could not be printed.
+/// Fails if a text could not be printed.
 ///
 /// # Errors
-/// As said.
+/// The first error of printing.
 pub fn all_is_printed() -> Result<()> {
     match LOST.get() {
         Some(error) => bail!("writing to standard output: {error}"),
@@ -53,18 +53,18 @@ pub fn all_is_printed() -> Result<()> {
     }
 }
 
-/// URL of a service.
+/// Returns the URL of a service.
 pub fn url(port: u16) -> String {
     format!("http://{ADDRESS}:{port}")
 }
 
-/// URL of Postgres, with the bench user.
+/// Returns the URL of Postgres, with the bench user.
 pub fn postgres_url(port: u16) -> String {
     let [user, password, name] = [DB_USER, DB_PASSWORD, DB_NAME].map(|v| bench_value(&v));
     format!("postgres://{user}:{password}@{ADDRESS}:{port}/{name}")
 }
 
-/// A table with lines on a terminal, with spaces elsewhere.
+/// Renders a table, with lines on a terminal and with spaces elsewhere.
 pub fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -82,7 +82,7 @@ pub fn table<const N: usize>(
     table.trim_fmt()
 }
 
-/// A text as one word of a shell.
+/// Quotes a text as one word of a shell.
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_stays_inside_its_word() {
+    fn quote_stays_inside_its_word() {
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -18,7 +18,7 @@ const BASE: &str = "compose.base.yml";
 /// Port that its contenders listen on inside a container, whatever `PORT` says.
 const PORT: u16 = 8000;
 
-/// As much of a Compose file as says how a contender runs.
+/// The keys of a Compose file that say how a contender runs.
 #[derive(Debug, Deserialize)]
 struct File {
     services: BTreeMap<String, Service>,
@@ -54,10 +54,10 @@ enum Value {
     Nothing(()),
 }
 
-/// The names of the contenders of a checkout.
+/// Returns the names of the contenders of a checkout.
 ///
 /// # Errors
-/// The folder is no such checkout.
+/// The folder is not such a checkout.
 pub(super) fn names(checkout: &Path) -> Result<Vec<String>> {
     if !checkout.join(BASE).is_file() {
         bail!(
@@ -77,21 +77,25 @@ pub(super) fn names(checkout: &Path) -> Result<Vec<String>> {
                     .to_owned(),
             )
         })
-        // Files that add no service of their name are the harness's own.
+        // Other files belong to the harness of the checkout.
         .filter(|name| service(checkout, name).is_ok())
         .collect();
     names.sort();
     Ok(names)
 }
 
-/// The contender of this name: its Compose file says how it starts in a container and which
-/// variables it has, a stanza what else is known of it.
+/// Returns the contender of this name: its container and variables from its Compose file, the rest from
+/// its definition.
 ///
 /// # Errors
-/// There is none, or its Compose file is not of the known form.
-pub(super) fn find(checkout: &Path, name: &str, stanza: Option<Contender>) -> Result<Contender> {
+/// Its Compose file is missing or malformed.
+pub(super) fn find(
+    checkout: &Path,
+    name: &str,
+    definition: Option<Contender>,
+) -> Result<Contender> {
     let mut environment = service(checkout, name)?.environment()?;
-    let known = stanza.unwrap_or_else(|| Contender {
+    let known = definition.unwrap_or_else(|| Contender {
         name: name.to_owned(),
         made_of: "api-benchmarks".to_owned(),
         kind: None,
@@ -119,7 +123,7 @@ fn file_name(name: &str) -> String {
     format!("compose.{name}.yml")
 }
 
-/// The service that a contender's file adds.
+/// Reads the service of a contender from its file.
 fn service(checkout: &Path, name: &str) -> Result<Service> {
     let path: PathBuf = checkout.join(file_name(name));
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -136,7 +140,7 @@ fn parse(text: &str, name: &str) -> Result<Service> {
 }
 
 impl Service {
-    /// Its variables, with `${NAME:-default}` as if nothing was set.
+    /// Returns its variables, with the defaults of `${NAME:-default}`.
     fn environment(&self) -> Result<BTreeMap<String, String>> {
         let pairs: Vec<(String, String)> = match &self.environment {
             Environment::Map(map) => map
@@ -168,8 +172,8 @@ impl Value {
     }
 }
 
-/// A value of a Compose file whose variables are not set (Compose specification, interpolation):
-/// what else than `${NAME}`, `${NAME:-default}` and `$$` it writes is refused.
+/// Interpolates a value whose variables are unset (Compose specification, interpolation). Only
+/// `${NAME}`, `${NAME:-default}` and `$$` are supported.
 fn with_defaults(text: &str) -> Result<String> {
     let mut value = String::new();
     let mut rest = text;
@@ -199,7 +203,7 @@ mod tests {
         GOMAXPROCS: ${WORKERS:-1}\n      DB_PORT: 5432\n  runner:\n    environment: [A=b]\n";
 
     #[test]
-    fn a_contender_has_the_variables_of_its_file() {
+    fn contender_has_the_variables_of_its_file() {
         let service = parse(GIN, "gin").unwrap();
         let expected = [("DB_PORT", "5432"), ("GOMAXPROCS", "1")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_its_service_or_a_runner_is_no_contender() {
+    fn file_without_its_service_or_a_runner_is_rejected() {
         assert!(parse(GIN, "jero").is_err());
         let alone = GIN.replace("runner", "other");
         assert!(parse(&alone, "gin").is_err());

@@ -1,5 +1,4 @@
-//! Which contenders a command is about: those of `contenders.toml` and those of a checkout of the
-//! public harness, chosen in one line.
+//! Choice of contenders by name, from `contenders.toml` and from a checkout of the public harness.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -7,14 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::stanza::{API_BENCHMARKS_FILE, read_under};
+use super::definition::{API_BENCHMARKS_FILE, read_under};
 use super::{Contender, Native, api_benchmarks, read};
 
-/// The contenders that are named, in that order, or all: the file's first, then the checkout's. A
-/// name is looked up in the file first. With a `command`, they start by that instead of their own.
+/// Returns the named contenders in that order, or all: those of the file first, then those of the
+/// checkout. A name is looked up in the file first. A `command` replaces their own.
 ///
 /// # Errors
-/// There is no such contender, none is named, or a file cannot be read.
+/// A name is unknown or repeated, none is given, or a file cannot be read.
 pub fn choose(
     names: &[String],
     all: bool,
@@ -37,7 +36,7 @@ pub fn choose(
     named.collect()
 }
 
-/// What there is to choose from.
+/// The known contenders.
 struct Known<'a> {
     file: &'a Path,
     contenders: Vec<Contender>,
@@ -49,7 +48,7 @@ struct Checkout<'a> {
     folder: &'a Path,
     names: Vec<String>,
     /// How its contenders start without containers.
-    stanzas: Vec<Contender>,
+    definitions: Vec<Contender>,
 }
 
 impl<'a> Known<'a> {
@@ -86,7 +85,7 @@ impl<'a> Known<'a> {
             if let Some(command) = command {
                 ensure!(
                     contender.native.is_some(),
-                    "--command overrides the command of a stanza, and {name} has none"
+                    "--command overrides a command, and {name} has none"
                 );
                 contender.native = contender.native.map(|native| Native {
                     command: command.to_owned(),
@@ -128,8 +127,8 @@ impl<'a> Checkout<'a> {
     fn read(folder: &'a Path, contenders_file: &Path) -> Result<Self> {
         let names = api_benchmarks::names(folder)?;
         let file = contenders_file.with_file_name(API_BENCHMARKS_FILE);
-        // A list of one's own elsewhere needs none: then they start in containers only.
-        let stanzas = if file.is_file() {
+        // Optional: without it they start in containers only.
+        let definitions = if file.is_file() {
             read_under(folder, &file)?
         } else {
             Vec::new()
@@ -137,13 +136,16 @@ impl<'a> Checkout<'a> {
         Ok(Self {
             folder,
             names,
-            stanzas,
+            definitions,
         })
     }
 
     fn find(&self, name: &str, command: Option<&str>) -> Result<Contender> {
-        let stanza = self.stanzas.iter().find(|stanza| stanza.name == name);
-        let mut contender = api_benchmarks::find(self.folder, name, stanza.cloned())?;
+        let definition = self
+            .definitions
+            .iter()
+            .find(|definition| definition.name == name);
+        let mut contender = api_benchmarks::find(self.folder, name, definition.cloned())?;
         if let Some(command) = command {
             let folder = std::path::absolute(self.folder);
             let folder = folder.context("resolving the checkout's folder")?;
@@ -170,19 +172,19 @@ mod tests {
     use super::*;
 
     /// A list of `mine` and `gin`, and a checkout of `gin`, `jero` and `flask`, of which `jero` has
-    /// a stanza.
+    /// a definition.
     fn field() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let stanza = |name: &str, more: &str| {
+        let definition = |name: &str, more: &str| {
             format!("[{name}]\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"own\"\n{more}")
         };
         write(
             FILE,
-            &(stanza("mine", "port = 9000\n") + &stanza("gin", "")),
+            &(definition("mine", "port = 9000\n") + &definition("gin", "")),
         );
         let environment = "environment = { LOOP = \"asyncio\" }\nfolder = \"inner\"\n";
-        write(API_BENCHMARKS_FILE, &stanza("jero", environment));
+        write(API_BENCHMARKS_FILE, &definition("jero", environment));
         write("compose.base.yml", "services: {}\n");
         for name in ["gin", "jero", "flask"] {
             let text = format!(
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn contenders_come_as_they_are_named_the_list_s_before_the_checkout_s() {
+    fn named_contenders_keep_their_order_and_the_file_wins() {
         let folder = field();
         let contenders = chosen(&folder, &["jero", "gin", "mine"], None).unwrap();
         assert_eq!(names(&contenders), ["jero", "gin", "mine"]);
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stanza_s_variables_are_laid_over_the_compose_file_s_and_its_folder_is_the_checkout_s() {
+    fn variables_of_a_definition_override_those_of_the_compose_file() {
         let folder = field();
         let contenders = chosen(&folder, &["jero"], None).unwrap();
         let jero = &contenders[0];
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_the_list_s_with_the_limit_and_then_the_checkout_s() {
+    fn all_lists_the_file_and_then_the_checkout() {
         let folder = field();
         let file = folder.path().join(FILE);
         let limit =
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_replaces_the_stanza_s_and_runs_in_the_checkout() {
+    fn command_replaces_that_of_the_definition_and_runs_in_the_checkout() {
         let folder = field();
         let contenders = chosen(&folder, &["jero", "flask", "mine"], Some("other")).unwrap();
         for contender in &contenders {
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_there_or_named_twice_is_told_with_who_is_there() {
+    fn unknown_or_repeated_name_is_rejected_with_the_known_names() {
         let folder = field();
         let error = |names: &[&str]| chosen(&folder, names, None).unwrap_err().to_string();
         let twice = error(&["gin", "gin"]);

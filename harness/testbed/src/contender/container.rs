@@ -23,7 +23,7 @@ const TAIL_LINES: usize = 20;
 pub(super) struct Process {
     how: Container,
     project: String,
-    /// Holds the file that changes network and environment.
+    /// Holds the Compose file that overrides network and environment.
     folder: TempDir,
 }
 
@@ -31,7 +31,7 @@ impl Process {
     /// Builds the image and starts the container.
     ///
     /// # Errors
-    /// No engine answers, or it refuses.
+    /// Docker does not respond, or the build or the start fails.
     pub(super) fn start(
         how: &Container,
         environment: &BTreeMap<String, String>,
@@ -57,7 +57,7 @@ impl Process {
         interrupt.check()?;
         ensure!(
             up.status.success(),
-            "`docker compose up {}` failed ({}); the end of what it said:\n{}",
+            "`docker compose up {}` failed ({}); the end of its output:\n{}",
             how.service,
             up.status,
             tail(&up)
@@ -89,10 +89,10 @@ impl Process {
         output.with_context(|| format!("docker compose {}", arguments.join(" ")))
     }
 
-    /// The container's first process, as this machine numbers it.
+    /// Returns the first process of the container, in the process ids of this machine.
     ///
     /// # Errors
-    /// Docker cannot be asked, or the container runs no more.
+    /// Docker does not respond, or the container has ended.
     pub(super) fn root(&self) -> Result<Pid> {
         let listed = self.output(&["ps", "--quiet", &self.how.service])?;
         let id = String::from_utf8_lossy(&listed.stdout).trim().to_owned();
@@ -105,17 +105,17 @@ impl Process {
             .with_context(|| format!("{} has no process", self.how.service))
     }
 
-    /// Why it runs no more, if it does not.
+    /// Returns an error with the end of its log if it has ended.
     ///
     /// # Errors
-    /// Docker cannot be asked.
+    /// Docker does not respond.
     pub(super) fn ended(&self) -> Result<Option<anyhow::Error>> {
         let running = self.output(&["ps", "--status", "running", "--quiet"])?;
         let ended = running.stdout.trim_ascii().is_empty();
         Ok(ended.then(|| anyhow::anyhow!("{} has ended; {}", self.how.service, self.log())))
     }
 
-    /// The end of its log.
+    /// Returns the end of its log.
     pub(super) fn log(&self) -> String {
         let lines = TAIL_LINES.to_string();
         let log = self.output(&["logs", "--no-color", "--tail", &lines]);
@@ -146,7 +146,7 @@ impl Drop for Process {
     }
 }
 
-/// The last lines of what a command said.
+/// Returns the last lines of the output of a command.
 fn tail(output: &Output) -> String {
     let said = [&*output.stdout, &*output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
@@ -154,8 +154,8 @@ fn tail(output: &Output) -> String {
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
-/// The file that is laid over a contender's own: JSON is YAML, but for Compose's tag that empties
-/// what it would otherwise merge.
+/// Returns a Compose file that overrides that of the contender. Its values are JSON, which is YAML;
+/// the tag `!reset` removes a key instead of merging it.
 fn overriding(
     service: &str,
     environment: &BTreeMap<String, String>,
@@ -163,7 +163,7 @@ fn overriding(
 ) -> String {
     let environment: BTreeMap<_, _> = environment
         .iter()
-        // Compose would read a `$` as the start of a variable.
+        // `$` starts a variable in a Compose file.
         .map(|(name, value)| (name, value.replace('$', "$$")))
         .collect();
     let cpuset = cpus.map_or_else(String::new, |cpus| format!("    cpuset: \"{cpus}\"\n"));
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_taken_as_it_is() {
+    fn values_are_escaped() {
         let environment = BTreeMap::from([("A".to_owned(), "a$b \"c\"".to_owned())]);
         let cpus = "0-1".parse().unwrap();
         let file = overriding("gin", &environment, Some(&cpus));

@@ -1,5 +1,5 @@
-//! The log of a contender, which says what it likes as fast as it likes: what is beyond a bound is cut
-//! off, so that it fills no disk. The contender writes to the file itself and never waits.
+//! The bound of a contender's log: its beginning is cut off, so that it does not fill the disk. The
+//! contender writes to the file itself and never waits.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,22 +11,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Most bytes of a log on the disk, beside what is written between two looks.
+/// Most bytes of a log on the disk, in addition to those written between two checks.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Bytes of its end that stay when it is cut.
+/// Bytes at its end that stay when it is cut.
 const KEPT_BYTES: u64 = 64 * 1024;
 
-/// Time between two looks: who writes a gigabyte in a second writes 50 MB in it.
+/// Time between two checks: 50 MB at a gigabyte per second.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a log begins with that was cut.
+/// First line of a log that was cut.
 const CUT: &[u8] = b"... what came before was cut off by the harness\n";
 
 /// Unit of `st_blocks` (inode(7)).
 const BLOCK_BYTES: u64 = 512;
 
-/// Cuts a log while this lives.
+/// Keeps a log short until it is dropped.
 #[derive(Debug)]
 pub(super) struct Bound {
     stop: Option<Sender<()>>,
@@ -34,7 +34,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Bounds this log, which is there and only appended to.
+    /// Bounds this log, which exists and is only appended to.
     ///
     /// # Errors
     /// It cannot be opened, or the system gives no thread.
@@ -44,7 +44,7 @@ impl Bound {
         let (stop, stopped) = mpsc::channel();
         let look = move || {
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                // A disk that takes nothing has room again once the log is empty.
+                // A full disk has room again once the log is empty.
                 let _ = cut(&mut log, MAX_BYTES);
             }
         };
@@ -63,10 +63,10 @@ impl Drop for Bound {
     }
 }
 
-/// Cuts a log that takes more than this, but for its end. What is written at the same moment is lost.
+/// Cuts a log that takes more than `max_bytes`, except its end. Concurrent writes are lost.
 fn cut(log: &mut File, max_bytes: u64) -> io::Result<()> {
     let found = log.metadata()?;
-    // Not its length: who opens its standard error anew does not append, and leaves a hole.
+    // Not its length: a contender that opens its standard error again does not append, and leaves a hole.
     if found.blocks() * BLOCK_BYTES <= max_bytes {
         return Ok(());
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_cut_to_its_end_and_appended_to_as_before() {
+    fn log_is_cut_to_its_end_and_appended_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let open = || {

@@ -1,4 +1,4 @@
-//! A runtime in a thread of its own: what goes on while the harness waits for something else.
+//! A runtime in a thread of its own, for tasks that run while the harness waits for something else.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -8,19 +8,19 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-/// The runtime; dropping it ends all that was started on it.
+/// The runtime; dropping it ends all its tasks.
 #[derive(Debug)]
-pub struct Aside {
+pub struct Background {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Tasks that end when this is dropped.
+/// Tasks that are aborted when this is dropped.
 #[derive(Debug, Default)]
 pub struct Tasks(Vec<AbortHandle>);
 
-impl Aside {
+impl Background {
     /// Starts it in a thread of this name.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Aside {
             let thread = thread::Builder::new()
                 .name(name.to_owned())
                 .spawn(move || {
-                    // A dropped handle stops it as much as one that says so.
+                    // The receiver resolves with an error once the sender is dropped.
                     let _ = runtime.block_on(stopped);
                     runtime.shutdown_background();
                 })?;
@@ -53,23 +53,23 @@ impl Aside {
         self.handle.spawn(task).abort_handle()
     }
 
-    /// Where listeners and tasks of this runtime are made.
+    /// Returns the handle that creates listeners and tasks of this runtime.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 }
 
-impl Drop for Aside {
+impl Drop for Background {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
-            eprintln!("the thread of a runtime is gone");
+            eprintln!("the thread of a runtime panicked");
         }
     }
 }
 
 impl Tasks {
-    /// One more.
+    /// Adds a task.
     pub fn add(&mut self, task: AbortHandle) {
         self.0.push(task);
     }

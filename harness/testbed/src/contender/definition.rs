@@ -1,4 +1,4 @@
-//! `contenders.toml` and `contenders.api-benchmarks.toml`: one stanza for each contender.
+//! `contenders.toml` and `contenders.api-benchmarks.toml`: one definition for each contender.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +16,10 @@ pub const FILE: &str = "contenders.toml";
 /// Name of the file beside it, whose folders are those of a checkout of the public harness.
 pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
 
-/// One stanza; `docs/ADDING-A-CONTENDER.md` says what each key is.
+/// One definition; `docs/ADDING-A-CONTENDER.md` describes each key.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stanza {
+struct Definition {
     language: String,
     framework: String,
     kind: Option<Kind>,
@@ -49,18 +49,18 @@ fn work() -> Level {
     Level::Work
 }
 
-/// The contenders of a file, by name; paths in it are relative to its folder.
+/// Reads the contenders of a file, by name; its paths are relative to its folder.
 ///
 /// # Errors
-/// The file cannot be read, or a stanza is not of its form: says where.
+/// The file cannot be read, or a definition is malformed; the error says where.
 pub fn read(path: &Path) -> Result<Vec<Contender>> {
     read_under(path.parent().unwrap_or(Path::new("")), path)
 }
 
-/// As `read`; paths in the file are relative to this folder.
+/// Reads the contenders of a file, by name; its paths are relative to `folder`.
 ///
 /// # Errors
-/// The file cannot be read, or a stanza is not of its form: says where.
+/// The file cannot be read, or a definition is malformed; the error says where.
 pub(super) fn read_under(folder: &Path, path: &Path) -> Result<Vec<Contender>> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let resolved =
@@ -72,11 +72,10 @@ pub(super) fn read_under(folder: &Path, path: &Path) -> Result<Vec<Contender>> {
     parse(&text, &folders).with_context(|| format!("in {}", path.display()))
 }
 
-/// The names of the contenders that a text of the form of `contenders.toml` lists; its paths are
-/// relative to this folder.
+/// Returns the names of the contenders in a text of the form of `contenders.toml`.
 ///
 /// # Errors
-/// A stanza is not of its form: says which and why.
+/// A definition is malformed; the error says which and why.
 pub fn contenders_of(text: &str, folder: &Path) -> Result<Vec<String>> {
     let folders = Folders {
         listed_in: folder.to_owned(),
@@ -87,58 +86,60 @@ pub fn contenders_of(text: &str, folder: &Path) -> Result<Vec<String>> {
     Ok(names.collect())
 }
 
-/// Where a file is, and where its paths begin.
+/// The folder of a file, and the folder that its paths are relative to.
 struct Folders {
     listed_in: PathBuf,
     relative_to: PathBuf,
 }
 
 fn parse(text: &str, folders: &Folders) -> Result<Vec<Contender>> {
-    let stanzas: BTreeMap<String, Stanza> = toml::from_str(text)?;
-    stanzas
+    let definitions: BTreeMap<String, Definition> = toml::from_str(text)?;
+    definitions
         .into_iter()
-        .map(|(name, stanza)| contender(name.clone(), stanza, folders).context(name))
+        .map(|(name, definition)| contender(name.clone(), definition, folders).context(name))
         .collect()
 }
 
-fn contender(name: String, stanza: Stanza, folders: &Folders) -> Result<Contender> {
-    if stanza.command.is_none() && stanza.compose.is_none() {
+fn contender(name: String, definition: Definition, folders: &Folders) -> Result<Contender> {
+    if definition.command.is_none() && definition.compose.is_none() {
         bail!("neither `command` nor `compose` says how to start it");
     }
     ensure!(
-        stanza.command.is_some()
-            || (stanza.needs.is_empty() && stanza.build.is_none() && stanza.folder.is_none()),
+        definition.command.is_some()
+            || (definition.needs.is_empty()
+                && definition.build.is_none()
+                && definition.folder.is_none()),
         "`needs`, `build` and `folder` belong to a `command`"
     );
-    for (slug, why) in &stanza.deviations {
+    for (slug, why) in &definition.deviations {
         ensure!(
             !why.trim().is_empty(),
-            "the deviation {slug:?} does not say why"
+            "the deviation {slug:?} has no reason"
         );
     }
     let folder = &folders.relative_to;
-    let native = stanza.command.map(|command| Native {
-        needs: stanza.needs,
-        build: stanza.build,
+    let native = definition.command.map(|command| Native {
+        needs: definition.needs,
+        build: definition.build,
         command,
-        folder: stanza
+        folder: definition
             .folder
             .map_or(folder.clone(), |inner| folder.join(inner)),
         listed_in: folders.listed_in.clone(),
-        port: stanza.port,
+        port: definition.port,
     });
-    let container = stanza.compose.map(|compose| Container {
+    let container = definition.compose.map(|compose| Container {
         files: compose.files.iter().map(|file| folder.join(file)).collect(),
         service: compose.service,
-        port: stanza.port,
+        port: definition.port,
     });
     Ok(Contender {
         name,
-        made_of: format!("{}, {}", stanza.language, stanza.framework),
-        kind: stanza.kind,
-        promises: stanza.promises,
-        deviations: stanza.deviations,
-        environment: stanza.environment,
+        made_of: format!("{}, {}", definition.language, definition.framework),
+        kind: definition.kind,
+        promises: definition.promises,
+        deviations: definition.deviations,
+        environment: definition.environment,
         native,
         container,
     })
@@ -162,7 +163,7 @@ mod tests {
     const HEAD: &str = "[a]\nlanguage = \"L 1\"\nframework = \"F 2\"\n";
 
     #[test]
-    fn a_stanza_is_read_with_its_paths_under_the_folder_that_they_are_relative_to() {
+    fn definition_is_read_with_its_paths_under_their_folder() {
         let text = format!(
             "{HEAD}promises = \"strict\"\ncommand = \"./run\"\nfolder = \"b\"\nport = 8000\n\
              compose = {{ files = [\"c.yml\"], service = \"s\" }}\n[a.deviations]\n\"movies/*\" = \"why\"\n"
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_and_an_upstream_are_no_contenders() {
+    fn kind_marks_a_limit_and_an_upstream() {
         let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
         let kind = |text: &str| parse(text, &folders()).unwrap()[0].kind;
         assert_eq!(kind(&text), Some(Kind::Limit));
@@ -198,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stanza_lacks_or_has_too_much_is_named() {
+    fn missing_and_surplus_keys_are_named() {
         assert!(error(HEAD).contains("a: neither `command` nor `compose`"));
         assert!(error(&format!("{HEAD}comand = \"x\"\n")).contains("comand"));
         assert!(error("[a]\ncommand = \"x\"\n").contains("language"));
         let no_reason = format!("{HEAD}command = \"x\"\n[a.deviations]\n\"movies/415\" = \" \"\n");
-        assert!(error(&no_reason).contains("does not say why"));
+        assert!(error(&no_reason).contains("has no reason"));
         let needs = format!(
             "{HEAD}needs = {{ go = \"x\" }}\ncompose = {{ files = [], service = \"s\" }}\n"
         );
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_harness_s_contenders_have_a_build_that_is_there_and_take_their_port() {
+    fn contenders_of_the_public_harness_name_existing_builds_and_read_their_port() {
         let suite = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let path = suite.join(API_BENCHMARKS_FILE);
         let contenders = read_under(Path::new("/field"), &path).unwrap();
