@@ -51,7 +51,8 @@ pub struct Nested<'a> {
     pub label: Cow<'a, str>,
 }
 
-/// Body of `POST /movies`. Unknown fields are ignored. Decoded texts are owned.
+// Not part of the OpenAPI document: decoded texts are owned.
+/// Body of `POST /movies`. Unknown fields are ignored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
