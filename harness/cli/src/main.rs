@@ -93,7 +93,10 @@ impl Command {
             Self::Logs(options) => logs::logs(&options).map(done),
             Self::Urls(options) => urls::urls(&options).map(done),
             Self::Token(options) => token::token(options).map(done),
-            Self::Contract(options) => Ok(done(contract::contract(&options))),
+            Self::Contract(options) => {
+                contract::contract(&options);
+                Ok(true)
+            }
             Self::Check(options) => check::check(&options),
             Self::Bench(options) => bench::bench(&options),
             Self::Report(options) => report::report(&options).map(done),

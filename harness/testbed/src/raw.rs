@@ -9,6 +9,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::http1::{self, Head};
 
+/// Longest response head. An incomplete head is parsed again after each read, so an endless one
+/// would take quadratic time.
+const HEAD_MAX: usize = 64 * 1024;
+
 /// Time for one read; longer than any deadline of the contract.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -208,6 +212,10 @@ impl Connection {
                 };
                 return Ok((head, answer));
             }
+            ensure!(
+                self.received.len() <= HEAD_MAX,
+                "a response head of more than {HEAD_MAX} bytes"
+            );
             let read = self.receive().context("reading the head")?;
             ensure!(read > 0 || !self.received.is_empty(), CLOSED);
             ensure!(read > 0, "connection closed in the head of a response");

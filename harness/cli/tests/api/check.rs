@@ -36,7 +36,7 @@ fn checks_without_upstream_and_database_are_not_checked() {
         "users-me/row",
         "--json",
     ];
-    let check = sandbox.run_to(1, &[&["check", "--url", &url], &only[..]].concat());
+    let check = sandbox.run_to(0, &[&["check", "--url", &url], &only[..]].concat());
     let reports: Value = serde_json::from_str(&check.out).unwrap();
     for (index, option) in ["--upstream-port", "--database-url"].iter().enumerate() {
         let row = &reports[0]["checks"][index];
@@ -214,5 +214,24 @@ fn unknown_or_work_checks_cannot_be_declared() {
     ] {
         let error = format!("{:#}", check_declaring(&[(slug, "why")]).unwrap_err());
         assert!(error.contains(phrase), "{error}");
+    }
+}
+
+#[test]
+fn every_check_names_a_section_of_the_contract_or_an_rfc() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONTRACT.md");
+    let document = fs::read_to_string(document).unwrap();
+    let sections = document.lines().filter_map(|line| line.strip_prefix("## "));
+    let anchors: Vec<_> = sections
+        .map(|section| section.to_lowercase().replace(' ', "-"))
+        .collect();
+    for check in conformance::all() {
+        for source in check.source.split("; ") {
+            let is_known = match source.strip_prefix("docs/CONTRACT.md#") {
+                Some(anchor) => anchors.iter().any(|known| known == anchor),
+                None => source.starts_with("RFC "),
+            };
+            assert!(is_known, "{}: {source}", check.slug);
+        }
     }
 }
