@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use load::party::{Party, all_processes};
+use load::process_group::{ProcessGroup, all_processes};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Usage {
 /// Samples a process and its descendants.
 #[derive(Debug)]
 pub(crate) struct ResourceMonitor {
-    group: Party,
+    group: ProcessGroup,
     samples: u32,
     last: Option<Instant>,
     peak: Usage,
@@ -35,7 +35,7 @@ impl ResourceMonitor {
     /// Creates a monitor of this process and its descendants.
     pub(crate) fn new(root: Pid) -> Self {
         Self {
-            group: Party::of_process(root),
+            group: ProcessGroup::of_process(root),
             samples: 0,
             last: None,
             peak: Usage::default(),
@@ -44,7 +44,7 @@ impl ResourceMonitor {
 
     /// Follows another process from now on; the peak so far is kept.
     pub(crate) fn follow(&mut self, root: Pid) {
-        self.group = Party::of_process(root);
+        self.group = ProcessGroup::of_process(root);
         (self.samples, self.last) = (0, None);
     }
 
@@ -64,7 +64,7 @@ impl ResourceMonitor {
     /// Returns the current usage.
     pub(crate) fn usage(&mut self) -> Usage {
         if self.samples.is_multiple_of(SAMPLES_PER_SEARCH) {
-            self.group.look_around(&all_processes());
+            self.group.refresh(&all_processes());
         }
         self.samples += 1;
         let (descriptors, threads) = self.group.descriptors_and_threads();
@@ -82,7 +82,7 @@ impl ResourceMonitor {
 
     /// Returns the contender's processes.
     pub(crate) fn processes(&mut self) -> Vec<Pid> {
-        self.group.look_around(&all_processes());
+        self.group.refresh(&all_processes());
         self.group.processes()
     }
 }

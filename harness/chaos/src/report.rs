@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
-use load::platform;
+use load::machine;
 use load::record::Machine;
 use load::report::html::framed;
 use load::run::now;
@@ -179,8 +179,8 @@ impl ChaosFile {
         Self {
             schema: SCHEMA,
             written_at: now(),
-            commit: platform::commit(),
-            machine: platform::machine(),
+            commit: machine::commit(),
+            machine: machine::machine(),
             contenders,
         }
     }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, ensure};
 use clap::{Args, Parser};
 
-use load::claim::Claim;
+use load::cpu_lock::CpuLock;
 use load::engine::Engine;
 use load::engine::builtin::Builtin;
 use load::engine::k6::K6;
 use load::log::Log;
-use load::platform;
+use load::machine;
 use load::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
 use load::report::scale;
 use load::run::{Bench, now};
@@ -188,7 +188,7 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         let RecordedCommand::Bench(options) = recorded.command;
         let contenders = options.chosen()?;
         let split = options.split()?;
-        let _claim = Claim::of([&split.contender, &split.others], &logs[0].run().command)?;
+        let _lock = CpuLock::acquire([&split.contender, &split.others], &logs[0].run().command)?;
         for log in &mut logs {
             log.append(Line::Resumed { at: now() })?;
         }
@@ -207,20 +207,20 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
     let plans = options.plans(&contenders, &split);
     must_fit(&plans)?;
     let engine = options.engine.engine();
-    let versions = platform::versions(
+    let versions = machine::versions(
         engine.name(),
         &engine.version()?,
         &postgres::server(&Interrupt::never())?.version,
     );
-    let _claim = Claim::of([&split.contender, &split.others], &command_line())?;
-    let (started_at, machine) = (now(), platform::machine());
-    let folder = options.folder(&started_at, &machine.host)?;
+    let _lock = CpuLock::acquire([&split.contender, &split.others], &command_line())?;
+    let (started_at, this_machine) = (now(), machine::machine());
+    let folder = options.folder(&started_at, &this_machine.host)?;
     let runs = plans.into_iter().map(|plan| Run {
         schema: SCHEMA,
         started_at: started_at.clone(),
         command: command_line(),
-        commit: platform::commit(),
-        machine: machine.clone(),
+        commit: machine::commit(),
+        machine: this_machine.clone(),
         versions: versions.clone(),
         plan,
         imported: None,
@@ -399,7 +399,7 @@ impl BenchOptions {
         let done = bench.run(logs);
         progress.bar.finish_and_clear();
         if let Err(error) = done {
-            let kept: usize = logs.iter().map(|log| schedule(log).done()).sum();
+            let kept: usize = logs.iter().map(|log| Schedule::new(log).done()).sum();
             return Err(error.context(format!(
                 "{kept} attempts are kept: continue with `harness bench --resume {}`",
                 folder.display()
@@ -423,13 +423,6 @@ impl BenchOptions {
             _ => false,
         });
         Ok(all_measured)
-    }
-}
-
-fn schedule(log: &Log) -> Schedule<'_> {
-    Schedule {
-        plan: &log.run().plan,
-        lines: log.lines(),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use schema::env::JWT_SECRET;
 
 use super::external::secret;
-use load::scripts;
+use load::k6_files;
 use testbed::terminal::print;
 
 /// Options of `harness k6`.
@@ -25,7 +25,7 @@ pub(super) struct K6Options {
 /// Runs the command.
 pub(super) fn write(options: &K6Options) -> Result<()> {
     let secret = secret(&JWT_SECRET)?;
-    for path in scripts::write(&options.folder, options.users as usize, &secret)? {
+    for path in k6_files::write(&options.folder, options.users as usize, &secret)? {
         print(path.display());
     }
     Ok(())

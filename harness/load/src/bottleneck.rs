@@ -1,119 +1,99 @@
-//! Who was at the limit, and what does not add up.
+//! The bottleneck of an attempt, and the plausibility of its numbers.
 
-use super::record::{Attempt, Bottleneck, Pace, Plan, Sampled};
+use crate::record::{Attempt, Bottleneck, Pace, Plan};
 
-/// Share of its processors from which on somebody is taken to be at its limit.
-const FULL: f64 = 0.95;
+/// Share of its CPUs from which on a process group counts as saturated.
+const SATURATED: f64 = 0.95;
 
-/// Share of the machine's time that the hypervisor may take before a figure is worth less.
-pub const STEAL_MAX: f64 = 0.02;
+/// Largest share of the machine's CPU time that the hypervisor may take.
+const STEAL_MAX: f64 = 0.02;
 
-/// Share of the machine's time that others may take.
-pub const FOREIGN_MAX: f64 = 0.05;
+/// Largest share of the machine's CPU time that other processes may take.
+const FOREIGN_MAX: f64 = 0.05;
 
-/// Share of the requests on their way that wait for the upstream, from which on it is the upstream
-/// that is measured.
-const WAITING_FOR_UPSTREAM: f64 = 0.5;
+/// Share of the requests in flight that wait for the upstream, from which on the upstream is
+/// measured.
+const UPSTREAM_WAIT: f64 = 0.5;
 
 /// Threads that serve the upstream.
 const UPSTREAM_THREADS: f64 = 1.0;
 
-/// How far Little's law may be off: an engine spends some of its time between two requests.
+/// Largest deviation from Little's law: an engine spends some time between two requests.
 const LITTLE_MAX: f64 = 0.05;
 
-/// How far the server's count may be off, beside what is on its way.
+/// Largest deviation of the server's count, beside the requests in flight.
 const SERVED_MAX: f64 = 0.005;
 
-/// Most calls of the upstream or of Postgres that a contender can have on their way (CONTRACT,
-/// environment).
+/// Most concurrent calls of the upstream or of Postgres (CONTRACT, environment).
 const POOL: f64 = 64.0;
 
-/// Who was at the limit. What somebody is seen to have used comes first: no noise can make up for
-/// it. What only follows from processors that were busy is told from noise.
+/// Returns the bottleneck. CPU time that a process group is seen to have used counts whatever the
+/// noise; conclusions from idle time are drawn only without noise.
 #[must_use]
 pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
-    let usage = &attempt.usage;
-    let seconds = attempt.measured.seconds;
-    if attempt.measured.error_count() > 0 || attempt.measured.requests == 0 {
+    let (usage, measured) = (&attempt.usage, &attempt.measured);
+    if measured.error_count() > 0 || measured.requests == 0 {
         return Bottleneck::Errors;
     }
-    let Some(used) = usage.contender.cpu_secs else {
-        return by_samples(usage.sampled, plan);
+    let Some(contender_secs) = usage.contender.cpu_secs else {
+        return Bottleneck::Unknown;
     };
-    let others = [
-        (
-            Bottleneck::GeneratorBound,
-            usage.generator.cpu_secs.unwrap_or(0.0),
-            plan.generator_threads() as f64,
-        ),
-        (
-            Bottleneck::UpstreamBound,
-            usage.upstream.cpu_secs.unwrap_or(0.0),
-            UPSTREAM_THREADS,
-        ),
-        (
-            Bottleneck::DatabaseBound,
-            usage.postgres.cpu_secs.unwrap_or(0.0),
-            plan.other_cpus.len() as f64,
-        ),
-    ];
-    if used >= FULL * seconds * plan.contender_cpus.len() as f64 {
+    let is_saturated = |cpu_secs: f64, cpus: f64| cpu_secs >= SATURATED * measured.seconds * cpus;
+    if is_saturated(contender_secs, plan.contender_cpus.len() as f64) {
         return Bottleneck::ServerBound;
     }
+    let (threads, cpus) = (
+        plan.generator_threads() as f64,
+        plan.other_cpus.len() as f64,
+    );
+    let others = [
+        (Bottleneck::GeneratorBound, &usage.generator, threads),
+        (Bottleneck::UpstreamBound, &usage.upstream, UPSTREAM_THREADS),
+        (Bottleneck::DatabaseBound, &usage.postgres, cpus),
+    ];
+    let others = others.map(|(name, usage, cpus)| (name, usage.cpu_secs.unwrap_or(0.0), cpus));
     for (bottleneck, cpu_secs, cpus) in others {
-        if cpu_secs >= FULL * seconds * cpus {
+        if is_saturated(cpu_secs, cpus) {
             return bottleneck;
         }
     }
-    let on_their_way = POOL.min(plan.connections as f64);
-    if usage.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
+    let in_flight = POOL.min(plan.connections as f64);
+    if usage.upstream_in_flight.unwrap_or(0.0) >= UPSTREAM_WAIT * in_flight {
         return Bottleneck::UpstreamBound;
     }
-    let is_more = |share: Option<f64>, most: f64| share.is_some_and(|share| share > most);
-    if is_more(usage.steal, STEAL_MAX) || is_more(usage.foreign, FOREIGN_MAX) {
+    let exceeds = |share: Option<f64>, max: f64| share.is_some_and(|share| share > max);
+    if exceeds(usage.steal, STEAL_MAX) || exceeds(usage.foreign, FOREIGN_MAX) {
         return Bottleneck::Noisy;
     }
-    // The kernel's interrupts for the contender's sockets are charged to nobody.
-    let is_full = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - FULL);
-    if is_full(usage.contender_cpus_idle) {
+    let is_busy = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - SATURATED);
+    // The kernel's interrupts for the contender's sockets are charged to no process.
+    if is_busy(usage.contender_cpus_idle) {
         return Bottleneck::ServerBound;
     }
-    if is_full(usage.other_cpus_idle) {
-        // They share their processors: who takes most of them is who has too few.
+    if is_busy(usage.other_cpus_idle) {
+        // They share their CPUs: the group that uses most of them lacks CPU time.
         let most = others.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
         return most.map_or(Bottleneck::Waiting, |(bottleneck, ..)| bottleneck);
     }
     Bottleneck::Waiting
 }
 
-/// Samples taken before and after the load, too, have a mean that is too low: a high one proves that
-/// the contender was at its limit, a low one proves nothing. A largest sample that is low proves that
-/// it never was.
-fn by_samples(sampled: Option<Sampled>, plan: &Plan) -> Bottleneck {
-    let full = FULL * plan.contender_cpus.len() as f64;
-    match sampled {
-        Some(sampled) if sampled.mean >= full => Bottleneck::ServerBound,
-        Some(sampled) if sampled.peak < full => Bottleneck::NotServerBound,
-        _ => Bottleneck::Unknown,
-    }
-}
-
-/// What does not add up, as sentences.
+/// Returns a sentence for each number that is not plausible.
 #[must_use]
 pub fn warnings(attempt: &Attempt, plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     let measured = &attempt.measured;
     if attempt.pace == Pace::Closed && measured.requests > 0 {
-        let on_their_way = measured.requests_per_sec() * measured.latency.mean_ms / 1e3;
-        let off = on_their_way / plan.connections as f64 - 1.0;
-        if off.abs() > LITTLE_MAX {
+        let in_flight = measured.requests_per_sec() * measured.latency.mean_ms / 1e3;
+        let deviation = in_flight / plan.connections as f64 - 1.0;
+        if deviation.abs() > LITTLE_MAX {
             warnings.push(format!(
-                "Little's law: {} connections, but rate × mean latency is {on_their_way:.1}",
+                "Little's law: {} connections, but rate × mean latency is {in_flight:.1}",
                 plan.connections
             ));
         }
     }
-    if let (Some(served), true) = (attempt.usage.served, measured.error_count() == 0) {
+    if let (Some(served), 0) = (attempt.usage.served, measured.error_count()) {
         let answers = measured.answers_in_all;
         let allowed = answers as f64 * SERVED_MAX + plan.connections as f64;
         if served.abs_diff(answers) as f64 > allowed {
@@ -128,16 +108,8 @@ pub fn warnings(attempt: &Attempt, plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Usage;
+    use crate::record::{ResourceUsage, Usage};
     use crate::sample::small;
-
-    fn plan() -> Plan {
-        small::plan(&["axum"])
-    }
-
-    fn attempt() -> Attempt {
-        small::attempt("axum")
-    }
 
     fn used(cpu_secs: f64) -> Usage {
         Usage {
@@ -146,114 +118,105 @@ mod tests {
         }
     }
 
-    fn with(change: impl FnOnce(&mut Attempt)) -> Bottleneck {
-        let mut attempt = attempt();
-        change(&mut attempt);
-        bottleneck(&attempt, &plan())
+    /// Returns the bottleneck of ten seconds with a changed usage.
+    fn with(change: impl FnOnce(&mut ResourceUsage)) -> Bottleneck {
+        let mut attempt = small::attempt("axum");
+        change(&mut attempt.usage);
+        bottleneck(&attempt, &small::plan(&["axum"]))
     }
 
     #[test]
-    fn whoever_has_used_its_budget_is_at_the_limit() {
-        assert_eq!(with(|_| {}), Bottleneck::Waiting);
-        let full = with(|attempt| attempt.usage.contender = used(9.5));
-        assert_eq!(full, Bottleneck::ServerBound);
-        // The kernel worked for its sockets.
-        let no_idle = with(|attempt| attempt.usage.contender_cpus_idle = Some(0.05));
-        assert_eq!(no_idle, Bottleneck::ServerBound);
-        let generator = with(|attempt| attempt.usage.generator = used(9.5));
-        assert_eq!(generator, Bottleneck::GeneratorBound);
-        let upstream = with(|attempt| attempt.usage.upstream = used(9.5));
-        assert_eq!(upstream, Bottleneck::UpstreamBound);
+    fn saturated_group_is_the_bottleneck() {
+        let cases: [(Bottleneck, fn(&mut ResourceUsage)); 9] = [
+            (Bottleneck::Waiting, |_| {}),
+            (Bottleneck::ServerBound, |usage| usage.contender = used(9.5)),
+            (Bottleneck::ServerBound, |usage| {
+                usage.contender_cpus_idle = Some(0.05);
+            }),
+            (Bottleneck::GeneratorBound, |usage| {
+                usage.generator = used(9.5)
+            }),
+            (Bottleneck::UpstreamBound, |usage| {
+                usage.upstream = used(9.5)
+            }),
+            (Bottleneck::DatabaseBound, |usage| {
+                usage.postgres = used(9.5)
+            }),
+            (Bottleneck::UpstreamBound, |usage| {
+                usage.upstream_in_flight = Some(32.0);
+            }),
+            (Bottleneck::Waiting, |usage| {
+                usage.upstream_in_flight = Some(31.9);
+            }),
+            (Bottleneck::Unknown, |usage| {
+                usage.contender = Usage::default();
+            }),
+        ];
+        for (number, (expected, change)) in cases.into_iter().enumerate() {
+            assert_eq!(with(change), expected, "case {number}");
+        }
     }
 
     #[test]
-    fn of_those_who_share_full_processors_the_one_that_takes_most_is_at_the_limit() {
-        let shared = |shares: [f64; 3]| {
-            with(|attempt| {
-                let usage = &mut attempt.usage;
+    fn group_that_uses_most_of_shared_busy_cpus_is_the_bottleneck() {
+        for (shares, expected) in [
+            ([5.0, 3.0, 1.8], Bottleneck::GeneratorBound),
+            ([3.0, 5.0, 1.8], Bottleneck::UpstreamBound),
+            ([3.0, 1.8, 5.0], Bottleneck::DatabaseBound),
+        ] {
+            let shared = with(|usage| {
                 usage.other_cpus_idle = Some(0.02);
                 [usage.generator, usage.upstream, usage.postgres] = shares.map(used);
-            })
-        };
-        assert_eq!(shared([5.0, 3.0, 1.8]), Bottleneck::GeneratorBound);
-        assert_eq!(shared([3.0, 5.0, 1.8]), Bottleneck::UpstreamBound);
-        assert_eq!(shared([3.0, 1.8, 5.0]), Bottleneck::DatabaseBound);
+            });
+            assert_eq!(shared, expected);
+        }
     }
 
     #[test]
-    fn an_upstream_that_most_requests_wait_for_is_at_the_limit_without_any_work() {
-        let slow = with(|attempt| attempt.usage.upstream_in_flight = Some(32.0));
-        assert_eq!(slow, Bottleneck::UpstreamBound);
-        let quick = with(|attempt| attempt.usage.upstream_in_flight = Some(31.9));
-        assert_eq!(quick, Bottleneck::Waiting);
-    }
-
-    #[test]
-    fn noise_is_told_from_what_follows_from_busy_processors_only() {
-        let stolen = with(|attempt| attempt.usage.steal = Some(0.03));
-        assert_eq!(stolen, Bottleneck::Noisy);
-        let foreign = with(|attempt| {
-            attempt.usage.foreign = Some(0.06);
-            attempt.usage.contender_cpus_idle = Some(0.0);
-            attempt.usage.other_cpus_idle = Some(0.0);
+    fn noise_hides_idle_time_but_no_cpu_time() {
+        let steal = with(|usage| usage.steal = Some(0.03));
+        assert_eq!(steal, Bottleneck::Noisy);
+        let foreign = with(|usage| {
+            usage.foreign = Some(0.06);
+            usage.contender_cpus_idle = Some(0.0);
+            usage.other_cpus_idle = Some(0.0);
         });
         assert_eq!(foreign, Bottleneck::Noisy);
-        let full_all_the_same = with(|attempt| {
-            attempt.usage.foreign = Some(0.06);
-            attempt.usage.contender = used(9.6);
+        let saturated = with(|usage| {
+            usage.foreign = Some(0.06);
+            usage.contender = used(9.6);
         });
-        assert_eq!(full_all_the_same, Bottleneck::ServerBound);
+        assert_eq!(saturated, Bottleneck::ServerBound);
     }
 
     #[test]
-    fn samples_prove_what_they_can_and_no_more() {
-        let sampled = |mean, peak| {
-            with(|attempt| {
-                attempt.usage.contender = Usage::default();
-                attempt.usage.sampled = Some(Sampled { mean, peak });
-            })
-        };
-        assert_eq!(sampled(0.951, 0.99), Bottleneck::ServerBound);
-        assert_eq!(sampled(0.917, 0.983), Bottleneck::Unknown);
-        assert_eq!(sampled(0.41, 0.949), Bottleneck::NotServerBound);
-        let nothing = with(|attempt| attempt.usage.contender = Usage::default());
-        assert_eq!(nothing, Bottleneck::Unknown);
+    fn wrong_or_missing_answers_are_errors_whatever_is_saturated() {
+        let plan = small::plan(&["axum"]);
+        let mut attempt = small::attempt("axum");
+        attempt.usage.contender = used(10.0);
+        attempt.measured.errors.insert("status 503".to_owned(), 1);
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::Errors);
+        attempt.measured.errors.clear();
+        attempt.measured.requests = 0;
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::Errors);
     }
 
     #[test]
-    fn one_wrong_answer_is_an_error_whoever_was_at_the_limit() {
-        let wrong = with(|attempt| {
-            attempt.usage.contender = used(10.0);
-            attempt.measured.errors.insert("status 503".to_owned(), 1);
-        });
-        assert_eq!(wrong, Bottleneck::Errors);
-        assert_eq!(
-            with(|attempt| attempt.measured.requests = 0),
-            Bottleneck::Errors
-        );
-    }
-
-    #[test]
-    fn little_s_law_holds_or_is_doubted() {
-        let mut attempt = attempt();
-        assert!(warnings(&attempt, &plan()).is_empty());
+    fn implausible_numbers_are_warned_of() {
+        let plan = small::plan(&["axum"]);
+        let mut attempt = small::attempt("axum");
+        assert!(warnings(&attempt, &plan).is_empty());
         attempt.measured.latency.mean_ms = 9.0;
         assert_eq!(
-            warnings(&attempt, &plan()),
+            warnings(&attempt, &plan),
             ["Little's law: 100 connections, but rate × mean latency is 90.0"]
         );
         attempt.pace = Pace::Open(10_000.0);
-        assert!(warnings(&attempt, &plan()).is_empty());
-    }
-
-    #[test]
-    fn a_server_that_counted_otherwise_is_doubted() {
-        let mut attempt = attempt();
         attempt.usage.served = Some(110_000 - 550 - 100);
-        assert!(warnings(&attempt, &plan()).is_empty());
+        assert!(warnings(&attempt, &plan).is_empty());
         attempt.usage.served = Some(110_000 - 550 - 101);
         assert_eq!(
-            warnings(&attempt, &plan()),
+            warnings(&attempt, &plan),
             ["the server's side counted 109349 for 110000 answers"]
         );
     }

@@ -1,67 +1,63 @@
-//! Engines: what makes the load and takes the time.
+//! Load engines: they make a load and measure it.
 
 pub mod builtin;
 pub mod k6;
-pub mod scripted;
-mod tool;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::input::Input;
-use super::record::{Measured, Pace};
-use super::scenario::Scenario;
-use super::watch::Watch;
+use crate::input::Input;
+use crate::record::{Measured, Pace};
+use crate::sampler::Sampler;
+use crate::scenario::Scenario;
 use testbed::interrupt::Interrupt;
 
-/// A load to make.
+/// The description of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
-    /// Where the contender listens.
+    /// Address of the contender.
     pub target: SocketAddr,
-    /// What is asked.
     pub scenario: Scenario,
-    /// What goes out, in turn and round again; all made before the run.
+    /// The requests, sent in turn and again from the first.
     pub inputs: &'a [Input],
-    /// Connections, all open before the time is taken.
+    /// Connections, all open before the load begins.
     pub connections: usize,
     /// Threads of the engine.
     pub threads: usize,
-    /// How requests follow each other.
     pub pace: Pace,
-    /// Time of load before the measured time.
+    /// Load before the measured time.
     pub warmup: Duration,
     /// The measured time.
     pub duration: Duration,
 }
 
-/// Something that makes a load and measures it.
+/// A load generator that measures.
 pub trait Engine {
-    /// Its name, as `--engine` takes it.
+    /// Returns its name, as `--engine` takes it.
     fn name(&self) -> &'static str;
 
-    /// Its version.
+    /// Returns its version.
     ///
     /// # Errors
-    /// It is not installed; the error says how to get it.
+    /// It is not installed; the error says how to install it.
     fn version(&self) -> Result<String>;
 
-    /// Makes the load. It tells `watch` when the measured time begins and ends, and lets it look in
-    /// between.
+    /// Makes the load. It tells `sampler` when the measured time begins and ends, and lets it sample
+    /// in between.
     ///
     /// # Errors
-    /// The load could not be made, or the process was asked to end. Wrong and missing answers are
-    /// no error but part of what was measured.
-    fn run(&self, load: &Load<'_>, watch: &mut Watch<'_>) -> Result<Measured>;
+    /// The load could not be made, or the process is interrupted. Wrong and missing responses are
+    /// part of the measurement and no error.
+    fn run(&self, load: &Load<'_>, sampler: &mut Sampler<'_>) -> Result<Measured>;
 }
 
-/// Makes a load with an engine and nobody looking on.
+/// Makes a load with an engine, without samples.
 ///
 /// # Errors
-/// As [`Engine::run`].
+/// Those of [`Engine::run`].
 pub fn measure(engine: &dyn Engine, load: &Load<'_>) -> Result<Measured> {
     let never = Interrupt::never();
-    engine.run(load, &mut Watch::nobody(&never))
+    engine.run(load, &mut Sampler::disabled(&never))
 }

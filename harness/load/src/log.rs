@@ -160,7 +160,7 @@ mod tests {
     use tempfile::tempdir;
 
     use super::*;
-    use crate::platform;
+    use crate::machine;
     use crate::sample::small;
 
     fn end() -> Line {
@@ -175,7 +175,7 @@ mod tests {
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             command: vec!["harness".to_owned(), "bench".to_owned()],
             commit: None,
-            machine: platform::machine(),
+            machine: machine::machine(),
             versions: Default::default(),
             plan: small::plan(&["a"]),
             imported: None,

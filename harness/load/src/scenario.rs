@@ -2,22 +2,13 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
 use schema::routes;
 use serde::{Deserialize, Serialize};
 
-/// What is asked of a contender, over and over.
+/// A kind of request that contenders are measured with.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Deserialize,
-    Eq,
-    Hash,
-    Ord,
-    PartialEq,
-    PartialOrd,
-    Serialize,
-    clap::ValueEnum,
+    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
@@ -32,10 +23,10 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// All of them, in the contract's order.
+    /// All scenarios, in the contract's order.
     pub const ALL: [Self; 4] = [Self::Info, Self::Movies, Self::Catalog, Self::UsersMe];
 
-    /// Its name in commands, tables and files.
+    /// Returns the name in commands, tables and files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -46,7 +37,7 @@ impl Scenario {
         }
     }
 
-    /// The method of its requests.
+    /// Returns the method of its requests.
     #[must_use]
     pub fn method(self) -> &'static str {
         match self {
@@ -55,7 +46,7 @@ impl Scenario {
         }
     }
 
-    /// The path of its requests.
+    /// Returns the path of its requests.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -66,7 +57,7 @@ impl Scenario {
         }
     }
 
-    /// The status of a right answer.
+    /// Returns the status of a right answer.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {

@@ -1,124 +1,133 @@
-//! What is to be done next. It follows from the plan and from what is written down already, so a run
-//! that is taken up again goes on as if it had never stopped.
+//! The order of the work. The next step follows from the plan and the lines that are written, so that
+//! a resumed run goes on as if it had never stopped.
 
 use std::time::Duration;
 
-use super::record::{Attempt, Bottleneck, Line, Pace, Plan, Rate};
-use super::scenario::Scenario;
-use super::statistics::median;
+use crate::log::Log;
+use crate::record::{Attempt, Bottleneck, Line, Pace, Plan, Rate};
+use crate::scenario::Scenario;
+use crate::statistics::median;
 
-/// A sweep begins with this share of the slowest contender's rate.
-const SWEEP_FROM: f64 = 0.25;
+/// Share of the slowest contender's rate that a sweep begins with.
+const SWEEP_BEGIN: f64 = 0.25;
 
-/// A sweep ends here at the latest: at some thousand times where it began.
+/// Most rates of a sweep: the last is some thousand times the first.
 const SWEEP_STEPS: i32 = 12;
 
-/// A contender is beyond its knee when it answers less than this share of what it is asked …
-const KEEPS_UP: f64 = 0.99;
+/// Share of the requested rate from which on a contender keeps up with it.
+pub(crate) const KEEPS_UP: f64 = 0.98;
 
-/// … or when its 99th percentile is this many times that of the sweep's first rate.
+/// A sweep ends when the 99th percentile is this many times that of its first rate.
 const KNEE_P99: f64 = 20.0;
 
-/// What a start costs beside the load: Postgres, the contender, the check.
+/// Estimated time of a visit beside its loads: Postgres, the contender, the check.
 const VISIT: Duration = Duration::from_secs(9);
 
-/// What an attempt costs beside the load: connections, and a breath.
-const BREATH: Duration = Duration::from_millis(400);
+/// Estimated time of an attempt beside its load: connections and a pause.
+const ATTEMPT_OVERHEAD: Duration = Duration::from_millis(400);
 
-/// A plan, and what was done of it.
+/// Estimated rates of a sweep, which doubles from a quarter: a typical field lies within a factor of
+/// eight.
+const SWEEP_ESTIMATE: usize = 5;
+
+/// A plan, and what has been done of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule<'a> {
     pub plan: &'a Plan,
-    pub lines: &'a [Line],
+    lines: &'a [Line],
 }
 
 /// One start of one contender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Visit {
-    /// From 1; those of the open loops come after the last of the closed.
-    pub round: u32,
-    /// Its place in the plan.
-    pub contender: usize,
+pub(crate) struct Visit {
+    /// From 1; the one of the open loops comes after those of the closed.
+    pub(crate) round: u32,
+    /// Index in the plan.
+    pub(crate) contender: usize,
 }
 
 /// One load of a visit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    pub scenario: Scenario,
-    pub pace: Pace,
+pub(crate) struct Step {
+    pub(crate) scenario: Scenario,
+    pub(crate) pace: Pace,
 }
 
-impl Schedule<'_> {
-    /// The next contender to start, and the round that it is started for; none if all is done.
-    pub fn next_visit(&self) -> Option<Visit> {
+impl<'a> Schedule<'a> {
+    /// Creates the schedule of a log's run.
+    #[must_use]
+    pub fn new(log: &'a Log) -> Self {
+        Self {
+            plan: &log.run().plan,
+            lines: log.lines(),
+        }
+    }
+
+    /// Returns the next contender to start and its round; none if all is done.
+    pub(crate) fn next_visit(&self) -> Option<Visit> {
         self.visits().find(|visit| self.next_step(*visit).is_some())
     }
 
-    /// The next load of a visit; none if all of it is done, or nothing more is to be had.
-    pub fn next_step(&self, visit: Visit) -> Option<Step> {
+    /// Returns the next load of a visit; none if all of it is done or cannot be done.
+    pub(crate) fn next_step(&self, visit: Visit) -> Option<Step> {
         if self.is_abandoned(visit) {
             return None;
         }
-        if !self.is_open(visit) {
-            let closed = self.plan.scenarios.iter().map(|scenario| Step {
-                scenario: *scenario,
-                pace: Pace::Closed,
-            });
-            return closed.into_iter().find(|step| !self.is_done(visit, *step));
-        }
-        let open = |scenario: Scenario| {
-            let rates = self.rates(visit, scenario).into_iter();
-            rates.map(move |rate| Step {
-                scenario,
-                pace: Pace::Open(rate),
-            })
-        };
-        let mut steps = self.plan.scenarios.iter().copied().flat_map(open);
-        steps.find(|step| !self.is_done(visit, *step))
+        let steps = self.plan.scenarios.iter().flat_map(|&scenario| {
+            let paces = match self.is_open(visit) {
+                true => self
+                    .rates(visit, scenario)
+                    .into_iter()
+                    .map(Pace::Open)
+                    .collect(),
+                false => vec![Pace::Closed],
+            };
+            paces.into_iter().map(move |pace| Step { scenario, pace })
+        });
+        steps.into_iter().find(|step| !self.is_done(visit, *step))
     }
 
-    /// Attempts of the closed loops, in all.
-    pub fn closed_attempts(&self) -> usize {
-        self.plan.contenders.len() * self.plan.scenarios.len() * self.plan.rounds as usize
+    /// Returns the number of attempts, as far as it is known before they are made.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        let contenders = &self.plan.contenders;
+        let open_contenders = contenders.iter().filter(|planned| !planned.is_ceiling);
+        let rates = self.plan.rates.iter().map(|rate| match rate {
+            Rate::Fixed(_) | Rate::PercentOfSlowest(_) => 1,
+            Rate::Sweep => SWEEP_ESTIMATE,
+        });
+        let open = open_contenders.count() * rates.sum::<usize>();
+        (self.closed_rounds() + open) * self.plan.scenarios.len()
     }
 
-    /// Attempts that were made.
+    fn closed_rounds(&self) -> usize {
+        self.plan.contenders.len() * self.plan.rounds as usize
+    }
+
+    /// Returns the number of attempts that were made.
+    #[must_use]
     pub fn done(&self) -> usize {
         self.attempts().count()
     }
 
-    /// Loads of open loops that are asked for, as far as it is known before they run.
-    pub fn open_attempts(&self) -> usize {
-        let rates = self.plan.rates.iter().map(|rate| match rate {
-            Rate::Fixed(_) | Rate::PercentOfSlowest(_) => 1,
-            // Doubled from a quarter: a typical field lies within a factor of eight.
-            Rate::Sweep => 5,
-        });
-        let contenders = self
-            .plan
-            .contenders
-            .iter()
-            .filter(|planned| !planned.is_ceiling);
-        let cells = contenders.count() * self.plan.scenarios.len();
-        cells * rates.sum::<usize>()
-    }
-
-    /// About how long all that is left will take.
+    /// Returns the estimated time of the rest.
+    #[must_use]
     pub fn estimate(&self) -> Duration {
-        let attempts = (self.closed_attempts() + self.open_attempts()).saturating_sub(self.done());
+        let attempts = self.planned().saturating_sub(self.done());
         let load = self.plan.warmup_secs + self.plan.duration_secs;
-        let attempt = Duration::from_secs_f64(load) + BREATH;
-        // What the open loops ask for may follow from the closed ones.
-        let is_to_come =
-            |visit: &Visit| self.is_open(*visit) && self.done() < self.closed_attempts();
-        let left = |visit: &Visit| is_to_come(visit) || self.next_step(*visit).is_some();
-        let visits = self.visits().filter(left).count();
+        let attempt = Duration::from_secs_f64(load) + ATTEMPT_OVERHEAD;
+        // The rates of open loops may follow from closed ones that are to come.
+        let is_closed_done = self.done() >= self.closed_rounds() * self.plan.scenarios.len();
+        let is_left = |visit: &Visit| {
+            (self.is_open(*visit) && !is_closed_done) || self.next_step(*visit).is_some()
+        };
+        let visits = self.visits().filter(is_left).count();
         VISIT * u32::try_from(visits).unwrap_or(u32::MAX)
             + attempt * u32::try_from(attempts).unwrap_or(u32::MAX)
     }
 
-    /// All starts, in their order: each round begins with another contender, so that whatever drifts
-    /// hits everyone alike.
+    /// Returns all visits in their order. Each round begins with another contender, so that drift
+    /// affects all alike.
     fn visits(&self) -> impl Iterator<Item = Visit> {
         let contenders = self.plan.contenders.len();
         (1..=self.plan.rounds_in_all()).flat_map(move |round| {
@@ -140,43 +149,48 @@ impl Schedule<'_> {
         })
     }
 
-    fn is_open(&self, visit: Visit) -> bool {
-        visit.round > self.plan.rounds
-    }
-
-    fn is_done(&self, visit: Visit, step: Step) -> bool {
-        self.attempts().any(|attempt| {
-            attempt.contender == self.name(visit)
-                && attempt.round == visit.round
+    /// Returns the attempts of one load, whatever their round.
+    fn attempts_of(&self, name: &str, step: Step) -> impl Iterator<Item = &Attempt> {
+        self.attempts().filter(move |attempt| {
+            attempt.contender == name
                 && attempt.scenario == step.scenario
                 && attempt.pace == step.pace
         })
     }
 
-    /// Whether the contender failed its check or could not be started in this round; for a round of
-    /// open loops, in any of the closed ones too.
+    fn is_open(&self, visit: Visit) -> bool {
+        visit.round > self.plan.rounds
+    }
+
+    fn is_done(&self, visit: Visit, step: Step) -> bool {
+        let mut attempts = self.attempts_of(self.name(visit), step);
+        attempts.any(|attempt| attempt.round == visit.round)
+    }
+
+    /// Returns true if the contender failed its check or did not start in this round; for open loops,
+    /// in any of the closed rounds too.
     fn is_abandoned(&self, visit: Visit) -> bool {
-        let name = self.name(visit);
-        let is_open = self.is_open(visit);
-        let concerns = |round: u32| round == visit.round || (is_open && round <= self.plan.rounds);
-        let mut abandoned = false;
+        let (name, is_open) = (self.name(visit), self.is_open(visit));
+        let concerns = |contender: &str, round: u32| {
+            contender == name && (round == visit.round || (is_open && round <= self.plan.rounds))
+        };
+        let mut abandoned = is_open && self.plan.contenders[visit.contender].is_ceiling;
         for line in self.lines {
             match line {
-                Line::Failure(failure) if failure.contender == name && concerns(failure.round) => {
+                Line::Failure(failure) if concerns(&failure.contender, failure.round) => {
                     abandoned = true;
                 }
-                // A later start of the same round says better.
-                Line::Start(start) if start.contender == name && concerns(start.round) => {
+                // A later start of the same round replaces an earlier one.
+                Line::Start(start) if concerns(&start.contender, start.round) => {
                     abandoned = !start.failed.is_empty() || (is_open && abandoned);
                 }
                 _ => {}
             }
         }
-        abandoned || (is_open && self.plan.contenders[visit.contender].is_ceiling)
+        abandoned
     }
 
-    /// The rates that a contender is asked for in a scenario, as far as they follow from what was
-    /// measured; the last of a sweep is the one that it did not keep up with.
+    /// Returns the rates of a contender in a scenario, as far as they follow from the attempts made.
     fn rates(&self, visit: Visit, scenario: Scenario) -> Vec<f64> {
         let slowest = self.slowest(scenario);
         let mut rates = Vec::new();
@@ -187,7 +201,7 @@ impl Schedule<'_> {
                     rates.push((slowest * percent / 100.0).round());
                 }
                 (Rate::Sweep, Some(slowest)) => {
-                    rates.extend(self.sweep(visit, scenario, slowest * SWEEP_FROM));
+                    rates.extend(self.sweep(self.name(visit), scenario, slowest * SWEEP_BEGIN));
                 }
                 (Rate::PercentOfSlowest(_) | Rate::Sweep, None) => {}
             }
@@ -196,26 +210,24 @@ impl Schedule<'_> {
         rates
     }
 
-    fn sweep(&self, visit: Visit, scenario: Scenario, from: f64) -> Vec<f64> {
+    /// Returns rates that double up to the first that is not measured yet, or that the contender did
+    /// not keep up with.
+    fn sweep(&self, name: &str, scenario: Scenario, begin: f64) -> Vec<f64> {
         let mut rates = Vec::new();
         let mut first_p99_ms = None;
         for step in 0..SWEEP_STEPS {
-            let rate = (from * f64::from(1 << step)).round();
+            let rate = (begin * f64::from(1 << step)).round();
             rates.push(rate);
-            let attempt = self.attempts().find(|attempt| {
-                attempt.contender == self.name(visit)
-                    && attempt.scenario == scenario
-                    && attempt.pace == Pace::Open(rate)
-            });
-            // What comes after it is not known yet.
-            let Some(Attempt { measured, .. }) = attempt else {
+            let pace = Pace::Open(rate);
+            let Some(attempt) = self.attempts_of(name, Step { scenario, pace }).next() else {
                 break;
             };
+            let measured = &attempt.measured;
             let p99_ms = measured.latency.p99_ms;
-            let begun_with = *first_p99_ms.get_or_insert(p99_ms);
+            let first_p99_ms = *first_p99_ms.get_or_insert(p99_ms);
             if measured.error_count() > 0
                 || measured.requests_per_sec() < rate * KEEPS_UP
-                || p99_ms > begun_with * KNEE_P99
+                || p99_ms > first_p99_ms * KNEE_P99
             {
                 break;
             }
@@ -223,34 +235,24 @@ impl Schedule<'_> {
         rates
     }
 
-    /// Requests per second of the slowest contender that was server-bound in the closed loop; of the
-    /// slowest of all if none was.
+    /// Returns the requests per second of the slowest contender that was server-bound in closed loop;
+    /// of the slowest of all if none was.
     fn slowest(&self, scenario: Scenario) -> Option<f64> {
-        let rate = |name: &str, is_server_bound: bool| {
-            let rates: Vec<f64> = self
-                .attempts()
-                .filter(|attempt| {
-                    attempt.contender == name
-                        && attempt.scenario == scenario
-                        && attempt.pace == Pace::Closed
-                        && attempt.bottleneck != Bottleneck::Errors
-                        && (!is_server_bound || attempt.bottleneck == Bottleneck::ServerBound)
-                })
-                .map(|attempt| attempt.measured.requests_per_sec())
-                .collect();
-            median(&rates)
+        let pace = Pace::Closed;
+        let rate = |name: &str, is_counted: fn(Bottleneck) -> bool| {
+            let attempts = self.attempts_of(name, Step { scenario, pace });
+            let attempts = attempts.filter(|attempt| is_counted(attempt.bottleneck));
+            let rates = attempts.map(|attempt| attempt.measured.requests_per_sec());
+            median(&rates.collect::<Vec<_>>())
         };
-        let slowest = |is_server_bound: bool| {
-            let contenders = self
-                .plan
-                .contenders
-                .iter()
-                .filter(|planned| !planned.is_ceiling);
-            contenders
-                .filter_map(|planned| rate(&planned.name, is_server_bound))
-                .min_by(f64::total_cmp)
+        let slowest = |is_counted: fn(Bottleneck) -> bool| {
+            let contenders = self.plan.contenders.iter();
+            let contenders = contenders.filter(|planned| !planned.is_ceiling);
+            let rates = contenders.filter_map(|planned| rate(&planned.name, is_counted));
+            rates.min_by(f64::total_cmp)
         };
-        slowest(true).or_else(|| slowest(false))
+        slowest(|bottleneck| bottleneck == Bottleneck::ServerBound)
+            .or_else(|| slowest(|bottleneck| bottleneck != Bottleneck::Errors))
     }
 }
 
@@ -305,25 +307,9 @@ mod tests {
 
     fn open(rate: f64) -> Step {
         Step {
-            scenario: Scenario::Info,
             pace: Pace::Open(rate),
+            ..INFO
         }
-    }
-
-    /// Does all that is asked for, as `answer` says, and names what was done.
-    fn done(plan: &Plan, mut answer: impl FnMut(&str, Step) -> (u64, f64)) -> Vec<String> {
-        let (mut lines, mut done) = (Vec::new(), Vec::new());
-        while let Some((visit, step)) = next(plan, &lines) {
-            let name = &plan.contenders[visit.contender].name;
-            let pace = match step.pace {
-                Pace::Closed => "closed".to_owned(),
-                Pace::Open(rate) => rate.to_string(),
-            };
-            done.push(format!("{} {name} {} {pace}", visit.round, step.scenario));
-            let (rate, p99_ms) = answer(name, step);
-            lines.push(attempt(name, visit.round, step, rate, p99_ms));
-        }
-        done
     }
 
     fn next(plan: &Plan, lines: &[Line]) -> Option<(Visit, Step)> {
@@ -332,22 +318,34 @@ mod tests {
         Some((visit, schedule.next_step(visit)?))
     }
 
-    #[test]
-    fn each_round_begins_with_another_contender() {
-        let plan = plan(&["a", "b", "c"], &[Scenario::Info], &[]);
-        let expected = [
-            "1 a info closed",
-            "1 b info closed",
-            "1 c info closed",
-            "2 b info closed",
-            "2 c info closed",
-            "2 a info closed",
-        ];
-        assert_eq!(done(&plan, |_, _| (1000, 1.0)), expected);
+    /// Executes the plan: `answer` returns the rate and the 99th percentile of each load.
+    fn executed(plan: &Plan, mut answer: impl FnMut(&str, Step) -> (u64, f64)) -> Vec<String> {
+        let (mut lines, mut executed) = (Vec::new(), Vec::new());
+        while let Some((visit, step)) = next(plan, &lines) {
+            let name = &plan.contenders[visit.contender].name;
+            let pace = match step.pace {
+                Pace::Closed => "closed".to_owned(),
+                Pace::Open(rate) => rate.to_string(),
+            };
+            executed.push(format!("{} {name} {pace}", visit.round));
+            let (rate, p99_ms) = answer(name, step);
+            lines.push(attempt(name, visit.round, step, rate, p99_ms));
+        }
+        executed
     }
 
     #[test]
-    fn what_is_written_down_is_not_done_again() {
+    fn each_round_begins_with_another_contender() {
+        let plan = plan(&["a", "b", "c"], &[Scenario::Info], &[]);
+        let order = executed(&plan, |_, _| (1000, 1.0));
+        assert_eq!(
+            order.join(", "),
+            "1 a closed, 1 b closed, 1 c closed, 2 b closed, 2 c closed, 2 a closed"
+        );
+    }
+
+    #[test]
+    fn written_attempt_is_not_repeated() {
         let plan = plan(&["a", "b"], &[Scenario::Info, Scenario::Movies], &[]);
         let lines = [start("a", 1, &[]), attempt("a", 1, INFO, 1000, 1.0)];
         let (visit, step) = next(&plan, &lines).unwrap();
@@ -356,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contender_that_fails_is_not_measured_in_that_round() {
+    fn failed_contender_is_not_measured_in_that_round_nor_in_open_loop() {
         let plan = plan(&["a", "b"], &[Scenario::Info], &[Rate::Fixed(10.0)]);
         let mut lines = vec![
             start("a", 1, &["info/value"]),
@@ -370,7 +368,6 @@ mod tests {
             round: 2,
             error: "does not start".to_owned(),
         }));
-        // The open loops have no use for it.
         let (visit, step) = next(&plan, &lines).unwrap();
         assert_eq!((visit.round, visit.contender, step), (3, 1, open(10.0)));
         lines.push(attempt("b", 3, open(10.0), 10, 1.0));
@@ -378,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_went_well_after_one_that_did_not_counts() {
+    fn later_start_of_a_round_replaces_a_failed_one() {
         let plan = plan(&["a"], &[Scenario::Info], &[]);
         let lines = [start("a", 1, &["info/value"]), start("a", 1, &[])];
         let (visit, _) = next(&plan, &lines).unwrap();
@@ -386,59 +383,50 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_of_the_slowest_and_the_same_for_everyone_but_the_limit() {
-        let rates = [Rate::PercentOfSlowest(25.0), Rate::Fixed(7.0)];
+    fn percentages_are_of_the_slowest_but_the_ceiling_and_each_rate_is_measured_once() {
+        let rates = [
+            Rate::PercentOfSlowest(25.0),
+            Rate::Fixed(7.0),
+            Rate::Fixed(250.0),
+        ];
         let plan = plan(&["limit", "a", "b"], &[Scenario::Info], &rates);
-        let done = done(&plan, |name, step| match (name, step.pace) {
+        let order = executed(&plan, |name, step| match (name, step.pace) {
             ("limit", _) => (10, 1.0),
             ("a", Pace::Closed) => (1000, 1.0),
             _ => (4000, 1.0),
         });
         // The third round begins with the third contender.
-        let expected = ["3 b info 250", "3 b info 7", "3 a info 250", "3 a info 7"];
-        assert_eq!(done[6..], expected);
+        assert_eq!(order[6..].join(", "), "3 b 250, 3 b 7, 3 a 250, 3 a 7");
     }
 
     #[test]
-    fn a_sweep_doubles_until_the_knee() {
+    fn sweep_doubles_until_the_contender_falls_behind_or_slows_down() {
         let plan = plan(&["a"], &[Scenario::Info], &[Rate::Sweep]);
-        let cannot_keep_up = done(&plan, |_, step| match step.pace {
+        let falls_behind = executed(&plan, |_, step| match step.pace {
             Pace::Closed => (1000, 1.0),
             Pace::Open(rate) => ((rate as u64).min(900), 1.0),
         });
-        let expected = ["3 a info 250", "3 a info 500", "3 a info 1000"];
-        assert_eq!(cannot_keep_up[2..], expected);
-        let slows_down = done(&plan, |_, step| match step.pace {
+        assert_eq!(falls_behind[2..].join(", "), "3 a 250, 3 a 500, 3 a 1000");
+        let slows_down = executed(&plan, |_, step| match step.pace {
             Pace::Closed => (1000, 1.0),
             Pace::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
         });
-        assert_eq!(slows_down[2..], ["3 a info 250", "3 a info 500"]);
+        assert_eq!(slows_down[2..].join(", "), "3 a 250, 3 a 500");
     }
 
     #[test]
-    fn a_rate_that_several_ask_for_is_measured_once() {
-        let rates = [Rate::PercentOfSlowest(25.0), Rate::Sweep];
-        let plan = plan(&["a"], &[Scenario::Info], &rates);
-        let done = done(&plan, |_, _| (1000, 1.0));
-        let expected = [
-            "3 a info 250",
-            "3 a info 500",
-            "3 a info 1000",
-            "3 a info 2000",
-        ];
-        assert_eq!(done[2..], expected);
-    }
-
-    #[test]
-    fn what_is_left_takes_less_time_than_all() {
-        let plan = plan(&["a", "b"], &[Scenario::Info], &[]);
-        let estimate = |lines: &[Line]| Schedule { plan: &plan, lines }.estimate();
-        // Four visits of 9 s with an attempt of 12.4 s each.
-        assert_eq!(estimate(&[]), Duration::from_millis(4 * (9_000 + 12_400)));
-        let lines = [attempt("a", 1, INFO, 1000, 1.0)];
-        assert_eq!(
-            estimate(&lines),
-            Duration::from_millis(3 * (9_000 + 12_400))
-        );
+    fn estimate_covers_the_visits_and_attempts_that_are_left() {
+        let visit = VISIT + Duration::from_millis(12_400);
+        let closed = plan(&["a", "b"], &[Scenario::Info], &[]);
+        let open = plan(&["a"], &[Scenario::Info], &[Rate::Fixed(7.0)]);
+        let written = [attempt("a", 1, INFO, 1000, 1.0)];
+        for (plan, lines, visits) in [
+            (&closed, &[][..], 4),
+            (&closed, &written[..], 3),
+            (&open, &[], 3),
+        ] {
+            let schedule = Schedule { plan, lines };
+            assert_eq!(schedule.estimate(), visit * visits);
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::schedule;
 use load::log::Log;
 use load::record::Point;
 use load::report::scale;
@@ -31,7 +30,7 @@ struct Work {
 impl Work {
     fn of(schedule: &Schedule<'_>) -> Self {
         Self {
-            attempts: schedule.closed_attempts() + schedule.open_attempts(),
+            attempts: schedule.planned(),
             done: schedule.done(),
             left: schedule.estimate(),
         }
@@ -50,7 +49,7 @@ impl Progress {
         bar.enable_steady_tick(Duration::from_secs(1));
         let runs = logs
             .iter()
-            .map(|log| (log.run().plan.point(), Work::of(&schedule(log))));
+            .map(|log| (log.run().plan.point(), Work::of(&Schedule::new(log))));
         Ok(Self {
             bar,
             runs: RefCell::new(runs.collect()),

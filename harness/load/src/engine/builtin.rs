@@ -39,7 +39,7 @@ use self::replay::Replay;
 use self::worker::{Connections, Worker};
 use super::{Engine, Load};
 use crate::record::{Measured, Pace};
-use crate::watch::{Generator, Watch};
+use crate::sampler::{Generator, Sampler};
 
 pub use self::latencies::Latencies;
 pub use self::open_loop::OpenLoop;
@@ -63,7 +63,7 @@ impl Engine for Builtin {
         Ok(env!("CARGO_PKG_VERSION").to_owned())
     }
 
-    fn run(&self, load: &Load<'_>, watch: &mut Watch<'_>) -> Result<Measured> {
+    fn run(&self, load: &Load<'_>, sampler: &mut Sampler<'_>) -> Result<Measured> {
         let shares = connect(load)?;
         let start = Instant::now();
         let begin = start + load.warmup;
@@ -84,7 +84,7 @@ impl Engine for Builtin {
         });
         let workers = workers.collect::<Result<Vec<_>>>()?;
         let mut total = Recorder::new(window);
-        for replay in run(workers, &control, window, watch)? {
+        for replay in run(workers, &control, window, sampler)? {
             total.add(&replay.into_recorder());
         }
         Ok(total.measured())
@@ -109,7 +109,7 @@ fn run<'a>(
     workers: Vec<Worker<'_, Replay<'a>>>,
     control: &Control,
     window: Window,
-    watch: &mut Watch<'_>,
+    sampler: &mut Sampler<'_>,
 ) -> Result<Vec<Replay<'a>>> {
     thread::scope(|scope| {
         let stop = StopOnDrop(control);
@@ -127,11 +127,11 @@ fn run<'a>(
         let threads = threads.collect::<Result<Vec<_>, _>>();
         let threads = threads.context("starting the engine's threads")?;
         let ids = receiver.iter().take(threads.len()).collect();
-        watch.until(window.begin)?;
-        watch.begin(Generator::Threads(ids));
-        watch.until(window.end)?;
+        sampler.until(window.begin)?;
+        sampler.begin(Generator::Threads(ids));
+        sampler.until(window.end)?;
         // The resource usage of a thread ends with it.
-        watch.end();
+        sampler.end();
         drop(stop);
         let replays = threads.into_iter().map(|thread| {
             let ended = thread.join();
@@ -175,7 +175,7 @@ mod tests {
                 warmup: Duration::ZERO,
                 duration: Duration::from_secs(3600),
             };
-            let error = Builtin.run(&load, &mut Watch::nobody(&Interrupt::set()));
+            let error = Builtin.run(&load, &mut Sampler::disabled(&Interrupt::set()));
             assert_eq!(error.unwrap_err().to_string(), "interrupted");
         }
     }

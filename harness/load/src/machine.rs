@@ -1,4 +1,4 @@
-//! What is told of the machine and of the versions that were measured.
+//! The machine and the versions that a run records.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,50 +7,43 @@ use std::process::{Command, Stdio};
 use procfs::{CpuInfo, Current, Meminfo};
 use rustix::system::uname;
 
-use super::record::Machine;
+use crate::record::Machine;
 
-/// Where the kernel says how it chooses the processor's frequency.
+/// The frequency governor of the first CPU.
 const GOVERNOR: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
 
-/// This machine.
+/// Returns the description of this machine.
+#[must_use]
 pub fn machine() -> Machine {
     let uname = uname();
     let info = CpuInfo::current().ok();
-    let cpu = info
-        .as_ref()
-        .and_then(|info| info.model_name(0))
-        .unwrap_or("unknown");
-    let is_guest = info
-        .as_ref()
-        .and_then(|info| info.flags(0))
-        .is_some_and(|flags| flags.contains(&"hypervisor"));
-    let named = first_line("systemd-detect-virt", &["--vm"]);
-    let virtualisation = match named.as_deref() {
-        None | Some("none") if is_guest => Some("a hypervisor".to_owned()),
-        _ => named,
+    let first = info.as_ref();
+    let cpu = first.and_then(|info| info.model_name(0));
+    let flags = first.and_then(|info| info.flags(0)).unwrap_or_default();
+    let virtualisation = match first_line("systemd-detect-virt", &["--vm"]) {
+        Some(name) if name != "none" => Some(name),
+        _ if flags.contains(&"hypervisor") => Some("a hypervisor".to_owned()),
+        other => other,
     };
+    let governor = fs::read_to_string(GOVERNOR).ok();
     Machine {
         host: uname.nodename().to_string_lossy().into_owned(),
-        cpu: cpu.to_owned(),
-        cores: info.map(|info| info.num_cores()),
+        cpu: cpu.unwrap_or("unknown").to_owned(),
+        cores: first.map(CpuInfo::num_cores),
         kernel: format!(
             "{} {}",
             uname.sysname().to_string_lossy(),
             uname.release().to_string_lossy()
         ),
-        governor: governor(),
+        governor: governor.map(|governor| governor.trim().to_owned()),
         memory_bytes: Meminfo::current().ok().map(|memory| memory.mem_total),
         virtualisation,
     }
 }
 
-/// How the kernel chooses the processors' frequency, if it tells.
-pub fn governor() -> Option<String> {
-    let governor = fs::read_to_string(GOVERNOR).ok()?;
-    Some(governor.trim().to_owned())
-}
-
-/// Commit of the checkout that the harness runs in, marked if it was changed; none if there is none.
+/// Returns the commit of the checkout that the harness runs in, with `-dirty` if it was changed;
+/// none outside a checkout.
+#[must_use]
 pub fn commit() -> Option<String> {
     let commit = first_line("git", &["rev-parse", "--short=12", "HEAD"])?;
     let changed = first_line("git", &["status", "--porcelain", "--untracked-files=no"]);
@@ -60,7 +53,8 @@ pub fn commit() -> Option<String> {
     })
 }
 
-/// The versions of what is measured with, by name.
+/// Returns the versions of the tools of a run, by name.
+#[must_use]
 pub fn versions(engine: &str, engine_version: &str, postgres: &str) -> BTreeMap<String, String> {
     let versions = [
         ("harness", env!("CARGO_PKG_VERSION")),
@@ -68,20 +62,18 @@ pub fn versions(engine: &str, engine_version: &str, postgres: &str) -> BTreeMap<
         ("postgres", postgres),
     ];
     versions
-        .into_iter()
         .map(|(name, version)| (name.to_owned(), version.to_owned()))
-        .collect()
+        .into()
 }
 
-/// First line that a command says; none if it says nothing, fails, or is not there.
-pub fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
+/// Returns the first line of a command's output; none if there is no output or no such command.
+fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
+        .stderr(Stdio::null());
+    let text = String::from_utf8(command.output().ok()?.stdout).ok()?;
     let line = text.lines().next()?.trim();
     (!line.is_empty()).then(|| line.to_owned())
 }
@@ -91,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_has_a_processor_memory_and_a_kernel() {
+    fn machine_has_cpus_memory_and_a_kernel() {
         let machine = machine();
         assert!(machine.cores.unwrap() >= 1);
         assert!(machine.memory_bytes.unwrap() > 1 << 20);
@@ -100,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_says_nothing() {
+    fn missing_program_has_no_output() {
         assert_eq!(first_line("no-such-program", &[]), None);
         assert_eq!(first_line("echo", &["a", "b"]).as_deref(), Some("a b"));
     }

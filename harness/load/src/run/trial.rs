@@ -1,0 +1,137 @@
+//! A contender that runs with an upstream and a Postgres of the harness's own.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Error, Result};
+use schema::routes;
+
+use super::{Bench, OwnSide, now};
+use crate::bottleneck::{bottleneck, warnings};
+use crate::engine::Load;
+use crate::input::Input;
+use crate::process_group::ProcessGroup;
+use crate::record::{Attempt, Bottleneck, Plan};
+use crate::sampler::{Sampler, Scene};
+use crate::scenario::Scenario;
+use crate::schedule::Step;
+use conformance::{DatabaseSide, Secrets, Subject, Target, UpstreamSide};
+use testbed::contender::{Contender, Running, Surroundings};
+use testbed::postgres::TemporaryPostgres;
+use testbed::raw::Connection;
+
+/// A running contender. Its fields are dropped in their order: the contender before its backends.
+pub(super) struct Trial {
+    pub(super) running: Running,
+    pub(super) subject: Arc<Subject>,
+    scene: Scene,
+    /// Time from the start of the contender to its first answer.
+    pub(super) ready: Duration,
+}
+
+impl Trial {
+    /// Starts a contender and its backends.
+    ///
+    /// # Errors
+    /// The contender does not start, or with [`OwnSide`] a backend.
+    pub(super) fn start(bench: &Bench<'_>, contender: &Contender, plan: &Plan) -> Result<Self> {
+        let secrets = Secrets::bench();
+        let (upstream, upstream_group) = ProcessGroup::started_by(|| {
+            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            // All of its threads exist once it has answered.
+            let mut connection = Connection::open(upstream.address())?;
+            let request = format!("GET {} HTTP/1.1\r\nHost: upstream\r\n\r\n", routes::HEALTH);
+            connection.ask(request)?;
+            Ok::<_, Error>(upstream)
+        })
+        .context(OwnSide)?;
+        let postgres = TemporaryPostgres::start().context(OwnSide)?;
+        let postgres_root = postgres.root().context("Postgres does not run")?;
+        let surroundings = Surroundings {
+            upstream: Some(upstream.address()),
+            postgres_port: Some(postgres.port()),
+            secrets: secrets.clone(),
+            // The ceiling has a single thread.
+            workers: Some(if contender.is_limit() {
+                1
+            } else {
+                plan.workers
+            }),
+            cpus: Some(bench.cpus.clone()),
+        };
+        let planned = plan.contenders.iter();
+        let mut planned = planned.filter(|planned| planned.name == contender.name);
+        let in_container = planned.next().is_some_and(|planned| planned.in_container);
+        let begin = Instant::now();
+        let running = contender.start(in_container, &surroundings, bench.interrupt)?;
+        let ready = begin.elapsed();
+        let scene = Scene {
+            contender: ProcessGroup::of_process(running.root()?),
+            upstream: upstream_group,
+            postgres: ProcessGroup::of_process(postgres_root),
+            contender_cpus: plan.contender_cpus.clone(),
+            other_cpus: plan.other_cpus.clone(),
+        };
+        let database = DatabaseSide::of(postgres)?;
+        let target = Target::local(running.address);
+        let subject = Subject::new(target, secrets, Some(upstream), Some(database));
+        Ok(Self {
+            running,
+            subject: Arc::new(subject),
+            scene,
+            ready,
+        })
+    }
+
+    /// Measures one load.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub(super) fn measure(
+        &self,
+        bench: &Bench<'_>,
+        contender: &Contender,
+        round: u32,
+        step: Step,
+        inputs: &[Input],
+        plan: &Plan,
+    ) -> Result<Attempt> {
+        let load = Load {
+            target: self.running.address,
+            scenario: step.scenario,
+            inputs,
+            connections: plan.connections,
+            threads: plan.generator_threads(),
+            pace: step.pace,
+            warmup: Duration::from_secs_f64(plan.warmup_secs),
+            duration: Duration::from_secs_f64(plan.duration_secs),
+        };
+        let upstream = self.subject.upstream()?.count_only();
+        let mut sampler = Sampler::new(self.scene.clone(), bench.interrupt);
+        let started_at = now();
+        let (begin, (calls, busy)) = (Instant::now(), upstream.count());
+        let measured = bench.engine.run(&load, &mut sampler)?;
+        let (calls_after, busy_after) = upstream.count();
+        let mut usage = sampler.usage();
+        if step.scenario == Scenario::Catalog {
+            usage.served = Some(calls_after - calls);
+            let busy = (busy_after - busy).as_secs_f64();
+            usage.upstream_in_flight = Some(busy / begin.elapsed().as_secs_f64());
+        }
+        let mut attempt = Attempt {
+            contender: contender.name.clone(),
+            scenario: step.scenario,
+            round,
+            pace: step.pace,
+            started_at: Some(started_at),
+            measured,
+            usage,
+            bottleneck: Bottleneck::Waiting,
+            warnings: Vec::new(),
+        };
+        attempt.bottleneck = bottleneck(&attempt, plan);
+        attempt.warnings = warnings(&attempt, plan);
+        Ok(attempt)
+    }
+}
