@@ -20,7 +20,7 @@ use super::scenario::Scenario;
 use super::schedule::{Schedule, Step, Visit};
 use super::watch::{Scene, Watch};
 use conformance::{
-    DatabaseSide, Level, Options, Outcome, Secrets, Subject, Target, UpstreamSide, random,
+    Database, Level, Options, Outcome, RecordingUpstream, Secrets, Subject, Target, random,
     run_watched,
 };
 use testbed::contender::{Contender, Running, Surroundings};
@@ -157,7 +157,8 @@ impl Bench<'_> {
     fn set(&self, contender: &Contender, plan: &Plan) -> Result<Stage> {
         let secrets = Secrets::bench();
         let (upstream, upstream_party) = Party::started_by(|| {
-            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            let upstream =
+                RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key)?;
             // Its threads are there once it has answered.
             let mut connection = Connection::open(upstream.address())?;
             connection.ask(format!(
@@ -196,7 +197,7 @@ impl Bench<'_> {
             contender_cpus: plan.contender_cpus.clone(),
             other_cpus: plan.other_cpus.clone(),
         };
-        let database = DatabaseSide::of(postgres)?;
+        let database = Database::of(postgres)?;
         let target = Target::local(running.address);
         let subject = Subject::new(target, secrets, Some(upstream), Some(database));
         Ok(Stage {
@@ -228,7 +229,7 @@ impl Bench<'_> {
                 Outcome::Failed(failure) => failed.push(Failed {
                     slug: row.slug,
                     expected: failure.expected,
-                    actual: failure.came,
+                    actual: failure.actual,
                 }),
                 other => failed.push(Failed {
                     slug: row.slug,

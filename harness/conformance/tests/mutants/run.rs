@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 
 use conformance::{
-    DatabaseSide, Level, Options, Outcome, Report, Secrets, Subject, Target, UpstreamSide,
+    Database, Level, Options, Outcome, RecordingUpstream, Report, Secrets, Subject, Target,
 };
 use glob::Pattern;
 use sqlx::Connection;
@@ -104,16 +104,17 @@ fn problems(mutant: &Mutant) -> Vec<String> {
 /// Starts the mutant and checks it.
 pub(crate) fn report(mutant: &Mutant, postgres: Postgres, options: &Options) -> Report {
     let secrets = Secrets::bench();
-    let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets).unwrap();
+    let upstream =
+        RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key).unwrap();
     let (port, name, database) = match postgres {
         Postgres::Own(server) => {
             let port = server.port();
-            let database = DatabaseSide::of(*server).unwrap();
+            let database = Database::of(*server).unwrap();
             (port, "bench".to_owned(), database)
         }
         Postgres::Shared(name) => {
             let port = SHARED.lock().unwrap().port();
-            let database = DatabaseSide::at(&url(port, &name)).unwrap();
+            let database = Database::at(&url(port, &name)).unwrap();
             (port, name, database)
         }
     };
