@@ -66,9 +66,9 @@ pub(crate) struct Controls<'a> {
     pub(crate) generator: Arc<Generator>,
     pub(crate) background: &'a Background,
     pub(crate) process: Option<Process<'a>>,
-    pub(crate) upstream: Option<&'a upstream::Turn<'a>>,
+    pub(crate) upstream: Option<&'a upstream::Guard<'a>>,
     pub(crate) upstream_proxy: Option<&'a Proxy>,
-    pub(crate) database: Option<&'a database::Turn<'a>>,
+    pub(crate) database: Option<&'a database::Guard<'a>>,
     pub(crate) postgres_proxy: Option<&'a Proxy>,
     pub(crate) interrupt: &'a Interrupt,
     /// Most connections of misbehaving clients.

@@ -48,7 +48,7 @@ impl Experiment<'_> {
             Kind::PostgresTerminated => self.terminate_connections()?,
             Kind::PostgresLocked => {
                 let database = self.controls.database.context("no database")?;
-                let lock = database.lock()?;
+                let lock = database.lock_table()?;
                 self.hold()?;
                 drop(lock);
             }

@@ -196,8 +196,8 @@ fn with_experiment<T>(
         workers: None,
         cpus: None,
     };
-    let upstream = dependencies.upstream.as_ref().map(RecordingUpstream::turn);
-    let database = dependencies.database.as_ref().map(Database::turn);
+    let upstream = dependencies.upstream.as_ref().map(RecordingUpstream::lock);
+    let database = dependencies.database.as_ref().map(Database::lock);
     let (users, rows) = insert_users(database.as_ref())?;
     let (process, address, host_and_prefix) = match &subject {
         Subject::Started(contender) => {
@@ -256,7 +256,7 @@ fn with_experiment<T>(
 /// Inserts users whose rows are removed when the guard is dropped; without access to the database
 /// there is only the seed row's user.
 fn insert_users<'a>(
-    database: Option<&'a database::Turn<'_>>,
+    database: Option<&'a database::Guard<'_>>,
 ) -> Result<(Vec<Profile>, Option<Rows<'a>>)> {
     let Some(database) = database else {
         return Ok((vec![fixtures::profile()], None));

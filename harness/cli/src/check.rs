@@ -11,7 +11,7 @@ use glob::Pattern;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use conformance::{
-    DatabaseSide, Format, Level, Options, Report, Secrets, Subject, Target, UpstreamSide,
+    Database, Format, Level, Options, RecordingUpstream, Report, Secrets, Subject, Target,
     run_watched,
 };
 use testbed::contender::{Contender, Surroundings};
@@ -116,7 +116,7 @@ fn list(options: &CheckOptions) {
     let checks = options.options(Level::Work).selected();
     let rows = checks
         .into_iter()
-        .map(|check| [check.slug, check.level.to_string(), check.what]);
+        .map(|check| [check.slug, check.level.to_string(), check.description]);
     print(table(["CHECK", "LEVEL", "REQUIREMENT"], rows));
 }
 
@@ -137,7 +137,8 @@ impl CheckOptions {
                 contender.build(interrupt)?;
             }
             let secrets = Secrets::bench();
-            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            let upstream =
+                RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key)?;
             let postgres = TemporaryPostgres::start()?;
             interrupt.check()?;
             let surroundings = Surroundings {
@@ -148,7 +149,7 @@ impl CheckOptions {
                 cpus: None,
             };
             let running = contender.start(self.containers, &surroundings, interrupt)?;
-            let database = DatabaseSide::of(postgres)?;
+            let database = Database::of(postgres)?;
             let target = Target::local(running.address);
             let subject = Subject::new(target, secrets, Some(upstream), Some(database));
             let options = Options {
@@ -170,8 +171,9 @@ impl CheckOptions {
     fn check_url(&self, url: &str, interrupt: &Interrupt) -> Result<Report> {
         let (target, secrets) = (ExternalOptions::target(url)?, secrets()?);
         let upstream = self.external.upstream();
-        let upstream = upstream.map(|(host, port)| UpstreamSide::start(host, port, &secrets));
-        let database = self.external.database_url.as_deref().map(DatabaseSide::at);
+        let upstream =
+            upstream.map(|(host, port)| RecordingUpstream::start(host, port, &secrets.api_key));
+        let database = self.external.database_url.as_deref().map(Database::at);
         let (upstream, database) = (upstream.transpose()?, database.transpose()?);
         let subject = Subject::new(target, secrets, upstream, database);
         let report = watched(subject, &self.options(Level::Work), url, interrupt)?;

@@ -1,37 +1,45 @@
-//! Every check there is, by what it asks about.
+//! All checks, by the part of the contract that they belong to.
 
 mod auth;
+mod bodies;
 mod catalog;
 mod core;
 mod database_faults;
 mod http;
 mod info;
 mod movies;
-mod movies_body;
-mod ours;
+mod probes;
 mod upstream_faults;
 mod users;
+
+use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Check;
-use super::client::Exchange;
-use super::verdict::Failure;
-use testbed::json::{field_order, parse_uuid_v4};
+use crate::client::Exchange;
+use crate::verdict::{Failure, Verdict, ensure};
+use crate::{Check, Dependency, Level, Subject};
 
-/// All checks, in the order of the contract.
+const ENDPOINTS: &str = "docs/CONTRACT.md#endpoints-of-the-target";
+const ERRORS: &str = "docs/CONTRACT.md#errors-of-the-target";
+const AUTHENTICATION: &str = "docs/CONTRACT.md#authentication";
+
+/// Time that a response may take beyond the contract's deadline.
+const LATE: Duration = Duration::from_millis(1500);
+
+/// Returns all checks, in the order of the contract.
 pub(super) fn all() -> Vec<Check> {
     [
         core::checks(),
         info::checks(),
         movies::checks(),
-        movies_body::checks(),
+        bodies::checks(),
         catalog::checks(),
         users::checks(),
         auth::checks(),
         http::checks(),
-        ours::checks(),
+        probes::checks(),
         upstream_faults::checks(),
         database_faults::checks(),
     ]
@@ -40,62 +48,115 @@ pub(super) fn all() -> Vec<Check> {
     .collect()
 }
 
-/// Fails unless the text is a UUID v4 (RFC 9562, 5.4) in its canonical form.
-fn uuid_v4(text: &str, exchange: &Exchange) -> Result<Uuid, Failure> {
-    parse_uuid_v4(text)
-        .ok_or_else(|| exchange.failure(format!("a UUID v4, but the id is {text:?}")))
+/// The properties that the checks of a group share.
+#[derive(Clone, Copy)]
+struct Group {
+    level: Level,
+    source: &'static str,
+    needs: &'static [Dependency],
+    fault: bool,
 }
 
-/// Fails unless no two of these ids are the same.
-fn fresh(ids: &[Uuid], whose: &str) -> Result<(), Failure> {
+impl Group {
+    fn work(source: &'static str) -> Self {
+        Self {
+            level: Level::Work,
+            source,
+            needs: &[],
+            fault: false,
+        }
+    }
+
+    fn strict(source: &'static str) -> Self {
+        Self {
+            level: Level::Strict,
+            ..Self::work(source)
+        }
+    }
+
+    fn source(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
+
+    fn needs(self, needs: &'static [Dependency]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// Sets that the checks cause faults.
+    fn faults(self) -> Self {
+        let fault = true;
+        Self { fault, ..self }
+    }
+
+    /// Creates a check of the group.
+    fn check(
+        self,
+        slug: impl Into<String>,
+        description: impl Into<String>,
+        run: impl Fn(&Subject) -> Verdict + Send + Sync + 'static,
+    ) -> Check {
+        Check {
+            slug: slug.into(),
+            level: self.level,
+            description: description.into(),
+            source: self.source,
+            needs: self.needs,
+            fault: self.fault,
+            declarable: self.level == Level::Strict,
+            run: Box::new(run),
+        }
+    }
+}
+
+/// Fails unless all these ids differ.
+fn are_different(ids: &[Uuid], endpoint: &str) -> Verdict {
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    super::verdict::ensure(
+    ensure(
         sorted.len() == ids.len(),
-        format!("{} different ids of {whose}", ids.len()),
+        format!("{} different ids of {endpoint}", ids.len()),
         format!("{} different ones", sorted.len()),
     )
 }
 
-/// Fails unless the bits of these ids are as random as v4 says: all but version and variant.
+/// Fails unless all bits of these ids but version and variant are random.
 ///
-/// Of so many random ids, a bit is set in fewer or more than these only once in 10^15 runs: eight
-/// standard deviations.
-fn random(ids: &[Uuid], whose: &str) -> Result<(), Failure> {
+/// A bit of random ids differs by more than the margin, eight standard deviations, once in 10^15 runs.
+fn are_random(ids: &[Uuid], endpoint: &str) -> Verdict {
     let count = f64::from(u32::try_from(ids.len()).unwrap_or(u32::MAX));
     let margin = 8.0 * (count / 4.0).sqrt();
     let fixed: u128 = 0xf << 76 | 0b11 << 62;
     for bit in (0..128).filter(|bit| fixed >> *bit & 1 == 0) {
         let set = ids.iter().filter(|id| id.as_u128() >> bit & 1 == 1).count();
         let set_count = f64::from(u32::try_from(set).unwrap_or(u32::MAX));
-        if (set_count - count / 2.0).abs() > margin {
-            return Err(Failure::new(
-                format!(
-                    "ids of {whose} whose bits are random, each set in about half of {} ids",
-                    ids.len()
-                ),
-                format!("bit {bit} is set in {set} of them: the ids can be predicted"),
-            ));
-        }
+        ensure(
+            (set_count - count / 2.0).abs() <= margin,
+            format!(
+                "ids of {endpoint} whose bits are random, each set in about half of {} ids",
+                ids.len()
+            ),
+            format!("bit {bit} is set in {set} of them: the ids can be predicted"),
+        )?;
     }
     Ok(())
 }
 
-/// Fails unless the fields of the JSON object are these, in this order; those of an object in it
-/// are `outer.inner`.
-fn in_order(exchange: &Exchange, fields: &[&str]) -> Result<(), Failure> {
-    let came = field_order(&exchange.answer.body).unwrap_or_default();
-    if came == fields {
+/// Fails unless the response came within the deadline, with some tolerance.
+fn is_in_time(exchange: &Exchange, deadline: Duration) -> Verdict {
+    let max = deadline + LATE;
+    if exchange.took <= max {
         return Ok(());
     }
-    let expected = format!("the fields in this order: {}", fields.join(", "));
-    Err(Failure::of(&exchange.request, expected, came.join(", ")))
+    let took = exchange.took.as_secs_f32();
+    let expected = format!("a response within {:.1} s", max.as_secs_f32());
+    let actual = format!("{} after {took:.1} s", exchange.actual());
+    Err(Failure::of(&exchange.request, expected, actual).into())
 }
 
-/// A wire type as a JSON value.
-fn value(of: &impl serde::Serialize) -> Value {
-    serde_json::to_value(of).expect("wire types are plain JSON")
+/// Converts a wire type to a JSON value.
+fn value(wire: &impl serde::Serialize) -> Value {
+    serde_json::to_value(wire).expect("wire types are plain JSON")
 }
 
 #[cfg(test)]
@@ -104,30 +165,49 @@ mod tests {
 
     fn counter(start: u128) -> Vec<Uuid> {
         let v4 = 4 << 76 | 0b10 << 62;
-        (start..start + 2000)
-            .map(|count| Uuid::from_u128(count | v4))
-            .collect()
+        let ids = (start..start + 2000).map(|count| Uuid::from_u128(count | v4));
+        ids.collect()
     }
 
     #[test]
-    fn random_ids_are_taken_for_random_and_a_counter_is_not() {
+    fn random_ids_pass_and_counters_fail() {
         for _ in 0..20 {
             let ids: Vec<_> = (0..2000).map(|_| Uuid::new_v4()).collect();
-            fresh(&ids, "a test").unwrap();
-            random(&ids, "a test").unwrap();
+            are_different(&ids, "a test").unwrap();
+            are_random(&ids, "a test").unwrap();
         }
         for start in [0, 1 << 40, u128::MAX >> 66 << 64] {
             let ids = counter(start);
-            fresh(&ids, "a test").unwrap();
-            assert!(random(&ids, "a test").is_err());
+            are_different(&ids, "a test").unwrap();
+            assert!(are_random(&ids, "a test").is_err());
         }
     }
 
     #[test]
-    fn an_id_that_comes_twice_is_not_fresh() {
+    fn repeated_id_fails() {
         let mut ids: Vec<_> = (0..10).map(|_| Uuid::new_v4()).collect();
         ids.push(ids[3]);
-        let failure = fresh(&ids, "a test").unwrap_err();
-        assert_eq!(failure.came, "10 different ones");
+        assert!(are_different(&ids, "a test").is_err());
+    }
+
+    #[test]
+    fn checks_have_unique_slugs_and_known_sources() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONTRACT.md");
+        let contract = std::fs::read_to_string(path).unwrap();
+        let sections = contract.lines().filter_map(|line| line.strip_prefix("## "));
+        let anchors: Vec<_> = sections
+            .map(|section| section.to_lowercase().replace(' ', "-"))
+            .collect();
+        let mut slugs = std::collections::BTreeSet::new();
+        for check in all() {
+            for source in check.source.split("; ") {
+                let is_known = match source.strip_prefix("docs/CONTRACT.md#") {
+                    Some(anchor) => anchors.iter().any(|known| known == anchor),
+                    None => source.starts_with("RFC "),
+                };
+                assert!(is_known, "{}: {source}", check.slug);
+            }
+            assert!(slugs.insert(check.slug.clone()), "{} twice", check.slug);
+        }
     }
 }

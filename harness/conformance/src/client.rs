@@ -1,5 +1,5 @@
-//! How the checks ask the contender: one request on a connection of its own, many on a kept one,
-//! or a hundred at once.
+//! The HTTP client of the checks: a request on a connection of its own, several on a kept one, or many
+//! connections at once.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -8,46 +8,46 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::request::{Request, Url};
-use super::verdict::Failure;
-use testbed::raw::{self, Answer, Connection};
+use testbed::raw::{self, Answer};
+
+use crate::request::{Request, Url};
+use crate::verdict::{Failure, Verdict};
 
 /// Connections of the public harness's load, and of every burst of a check.
 pub(crate) const CONNECTIONS: usize = 100;
 
-/// Time for an answer that nothing delays: longer than any deadline of the contract.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of a response that nothing delays: longer than any deadline of the contract.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is said of an answer that did not come in time.
-const NO_ANSWER: &str = "no answer";
+/// The actual behaviour of a contender that does not respond in time.
+const NO_RESPONSE: &str = "no response";
 
 /// Stack of a thread that sends requests; the default would be 2 MiB for each of a hundred.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// The way to the contender.
+/// A client of the contender.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
-    /// `host:port`, as in its URL.
+    /// `host:port`, as in the contender's URL.
     host: String,
-    /// What every path begins with; empty or `/…`.
+    /// The start of every path; empty or `/…`.
     prefix: String,
-    /// Whether a request had no answer since it was last asked.
+    /// True if a request had no response since the flag was last read.
     lost: Arc<AtomicBool>,
 }
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Clone, Debug)]
-pub struct Exchange {
-    pub request: Request,
-    pub answer: Answer,
-    /// From the first byte sent to the last received.
-    pub took: Duration,
+pub(crate) struct Exchange {
+    pub(crate) request: Request,
+    pub(crate) answer: Answer,
+    /// Time from the first byte sent to the last received.
+    pub(crate) took: Duration,
 }
 
 impl Client {
-    /// To the contender at this address, whose URL has this host and prefix.
-    pub fn new(address: SocketAddr, host: String, prefix: String) -> Self {
+    pub(crate) fn new(address: SocketAddr, host: String, prefix: String) -> Self {
         Self {
             address,
             host,
@@ -56,24 +56,24 @@ impl Client {
         }
     }
 
-    /// Whether a request had no answer since this was last asked.
-    pub fn has_lost_any(&self) -> bool {
+    /// Returns true if a request had no response since the last call.
+    pub(crate) fn has_lost_any(&self) -> bool {
         self.lost.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether the head of any answer comes to this request.
-    pub fn is_answered(&self, request: &Request) -> bool {
-        let ask = || {
-            let connection = Connection::open_within(self.address, PATIENCE)?;
-            let mut connection = connection.within(PATIENCE);
+    /// Returns true if the head of any response comes.
+    pub(crate) fn is_answered(&self, request: &Request) -> bool {
+        let send = || {
+            let connection = raw::Connection::open_within(self.address, TIMEOUT)?;
+            let mut connection = connection.within(TIMEOUT);
             connection.send(request.bytes())?;
             connection.head()
         };
-        ask().is_ok()
+        send().is_ok()
     }
 
-    /// A request of k6's form.
-    pub fn request(&self, method: &'static str, path: &str) -> Request {
+    /// Creates a request of k6's form.
+    pub(crate) fn request(&self, method: &'static str, path: &str) -> Request {
         let url = Url {
             host: self.host.clone(),
             path: format!("{}{path}", self.prefix),
@@ -81,104 +81,92 @@ impl Client {
         Request::new(method, url)
     }
 
-    /// A `GET` of k6's form.
-    pub fn get(&self, path: &str) -> Request {
-        self.request("GET", path)
+    /// Sends a request on a connection of its own, with a timeout for every step.
+    pub(crate) fn send_within(&self, request: Request, timeout: Duration) -> Verdict<Exchange> {
+        Ok(Connection::new(self, timeout).try_send(request)?)
     }
 
-    /// Sends a request on a connection of its own.
-    pub fn ask(&self, request: Request) -> Result<Exchange, Failure> {
-        self.ask_within(request, PATIENCE)
+    /// Creates a connection that is kept.
+    pub(crate) fn connection(&self) -> Connection<'_> {
+        Connection::new(self, TIMEOUT)
     }
 
-    /// As [`Client::ask`], with another patience for every step.
-    pub fn ask_within(&self, request: Request, patience: Duration) -> Result<Exchange, Failure> {
-        Conversation::new(self, patience).ask(request)
-    }
-
-    /// A connection that is kept.
-    pub fn conversation(&self) -> Conversation<'_> {
-        Conversation::new(self, PATIENCE)
-    }
-
-    /// Sends each list on a connection of its own, one request after the other, all lists at once;
-    /// the answers come back in the same places.
-    pub fn at_once(&self, lists: Vec<Vec<Request>>) -> Vec<Vec<Result<Exchange, Failure>>> {
+    /// Sends each list on a connection of its own, one request after the other, all lists at the same
+    /// time. Responses have the places of their requests.
+    pub(crate) fn send_at_once(&self, lists: Vec<Vec<Request>>) -> Vec<Vec<Verdict<Exchange>>> {
         let start = Barrier::new(lists.len());
         let send = |requests: Vec<Request>| {
-            let mut conversation = self.conversation();
-            // Connecting is not what is at once; who cannot connect is told by the first request.
-            let _ = conversation.connect();
+            let mut connection = self.connection();
+            // Connecting is not part of the burst; the first request reports its failure.
+            let _ = connection.open();
             start.wait();
-            // Who does not answer one is not waited for again by each of those behind it.
-            let mut silence = None;
-            let answers = requests.into_iter().map(|request| {
-                if let Some(failure) = &silence {
-                    return Err(Failure::clone(failure));
+            // The requests after one without a response fail at once: each would wait as long.
+            let mut silent = None;
+            let exchanges = requests.into_iter().map(|request| -> Verdict<Exchange> {
+                if let Some(failure) = &silent {
+                    return Err(Failure::clone(failure).into());
                 }
-                let answer = conversation.ask(request);
-                silence = answer
-                    .as_ref()
-                    .err()
-                    .filter(|it| it.came == NO_ANSWER)
-                    .cloned();
-                answer
+                let sent = connection.try_send(request);
+                silent = sent.as_ref().err().cloned();
+                silent.take_if(|failure| failure.actual != NO_RESPONSE);
+                Ok(sent?)
             });
-            answers.collect::<Vec<_>>()
+            exchanges.collect::<Vec<_>>()
         };
         thread::scope(|scope| {
-            let threads: Vec<_> = lists
-                .into_iter()
-                .map(|list| {
-                    thread::Builder::new()
-                        .stack_size(STACK_BYTES)
-                        .spawn_scoped(scope, || send(list))
-                        .expect("the system gives a thread per connection")
-                })
-                .collect();
+            let spawn = |list| {
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                let thread = thread.spawn_scoped(scope, || send(list));
+                thread.expect("the system gives a thread per connection")
+            };
+            let threads: Vec<_> = lists.into_iter().map(spawn).collect();
             let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
             joined
-                .map(|answers| answers.expect("a thread that sends does not panic"))
+                .map(|sent| sent.expect("a thread that sends does not panic"))
                 .collect()
         })
     }
 }
 
-/// Requests on one kept connection; a new one is made where the contender closes it.
-pub struct Conversation<'a> {
+/// A kept connection; a new one is opened where the contender closes it.
+pub(crate) struct Connection<'a> {
     client: &'a Client,
-    patience: Duration,
-    connection: Option<Connection>,
+    timeout: Duration,
+    raw: Option<raw::Connection>,
 }
 
-impl<'a> Conversation<'a> {
-    fn new(client: &'a Client, patience: Duration) -> Self {
+impl<'a> Connection<'a> {
+    fn new(client: &'a Client, timeout: Duration) -> Self {
         Self {
             client,
-            patience,
-            connection: None,
+            timeout,
+            raw: None,
         }
     }
 
-    fn connect(&mut self) -> anyhow::Result<&mut Connection> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                Connection::open_within(self.client.address, self.patience)?.within(self.patience)
-            }
+    fn open(&mut self) -> anyhow::Result<&mut raw::Connection> {
+        let raw = match self.raw.take() {
+            Some(raw) => raw,
+            None => raw::Connection::open_within(self.client.address, self.timeout)?
+                .within(self.timeout),
         };
-        Ok(self.connection.insert(connection))
+        Ok(self.raw.insert(raw))
     }
 
-    /// Sends a request and reads its answer. A kept connection that the contender has closed in the
-    /// meantime is replaced once, as every client does (RFC 9112, 9.3.1).
-    pub fn ask(&mut self, request: Request) -> Result<Exchange, Failure> {
-        let kept = self.connection.is_some();
-        let asked = match self.try_ask(&request) {
-            Err(error) if kept && is_closed(&error) => self.try_ask(&request),
+    /// Sends a request and reads its response.
+    pub(crate) fn send(&mut self, request: Request) -> Verdict<Exchange> {
+        Ok(self.try_send(request)?)
+    }
+
+    /// A kept connection that the contender has closed meanwhile is replaced once, as every client does
+    /// (RFC 9112, 9.3.1).
+    fn try_send(&mut self, request: Request) -> Result<Exchange, Failure> {
+        let is_kept = self.raw.is_some();
+        let sent = match self.send_once(&request) {
+            Err(error) if is_kept && is_closed(&error) => self.send_once(&request),
             other => other,
         };
-        match asked {
+        match sent {
             Ok((answer, took)) => Ok(Exchange {
                 request,
                 answer,
@@ -186,52 +174,45 @@ impl<'a> Conversation<'a> {
             }),
             Err(error) => {
                 self.client.lost.store(true, Ordering::Relaxed);
-                let expected = format!("an answer within {} s", self.patience.as_secs_f32());
-                let came = match io_kind(&error) {
-                    Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => NO_ANSWER.to_owned(),
+                let expected = format!("a response within {} s", self.timeout.as_secs_f32());
+                let actual = match io_kind(&error) {
+                    Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => NO_RESPONSE.to_owned(),
                     _ => format!("{error:#}"),
                 };
-                Err(Failure::of(&request, expected, came))
+                Err(Failure::of(&request, expected, actual))
             }
         }
     }
 
-    fn try_ask(&mut self, request: &Request) -> anyhow::Result<(Answer, Duration)> {
-        let begun = Instant::now();
-        let connection = self.connect()?;
+    fn send_once(&mut self, request: &Request) -> anyhow::Result<(Answer, Duration)> {
+        let started = Instant::now();
+        let connection = self.open()?;
         let answer = if request.is_head() {
             connection.send(request.bytes())?;
             connection.head()
         } else {
-            // The answer may come before all is sent, and the connection end.
+            // The response may come before all is sent, and the connection be closed.
             let sent = connection.send(request.bytes());
-            connection
-                .answer()
-                .map_err(|error| sent.err().map_or(error, Into::into))
+            let answer = connection.answer();
+            answer.map_err(|error| sent.err().map_or(error, Into::into))
         };
-        let stays = answer.as_ref().is_ok_and(|answer| {
-            let closes = answer
-                .header("connection")
-                .is_some_and(|value| value == "close");
+        let is_kept = answer.as_ref().is_ok_and(|answer| {
+            let closes = answer.header("connection") == Some("close");
             !closes && (request.is_head() || answer.is_delimited())
         });
-        if !stays {
-            self.connection = None;
+        if !is_kept {
+            self.raw = None;
         }
-        Ok((answer?, begun.elapsed()))
+        Ok((answer?, started.elapsed()))
     }
 }
 
-/// Whether the connection was closed before a byte of an answer came.
+/// Returns true if the connection was closed before the first byte of a response.
 fn is_closed(error: &anyhow::Error) -> bool {
-    error.to_string() == raw::CLOSED
-        || matches!(
-            io_kind(error),
-            Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
-        )
+    let kinds = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    error.to_string() == raw::CLOSED || io_kind(error).is_some_and(|kind| kinds.contains(&kind))
 }
 
-/// What the system says went wrong, if it was the system.
 fn io_kind(error: &anyhow::Error) -> Option<ErrorKind> {
     let error = error.root_cause().downcast_ref::<io::Error>();
     error.map(io::Error::kind)

@@ -1,5 +1,5 @@
-//! The database of a contender under check: rows are put into it and changed, its statistics are
-//! read, and every way it can fail is brought about.
+//! The database of a contender: rows are inserted and changed, its statistics are read, and every way
+//! it can fail is caused.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,18 +13,17 @@ use tokio::sync::oneshot;
 
 use testbed::postgres::TemporaryPostgres;
 
-/// How the harness's own connections are told from the contender's.
+/// The name that tells the harness's own connections from the contender's.
 const APPLICATION: &str = "harness";
 
-/// Time for one statement of the harness: it waits for nobody but a contender's open transaction.
+/// Timeout of one statement of the harness: it waits for nothing but an open transaction of a contender.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time for the connections that were cut to be gone.
+/// Timeout of the end of connections that were cut.
 const CUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The contender's connections: all of its database but ours.
-const CONTENDERS_BACKENDS: &str = "FROM pg_stat_activity WHERE datname = current_database() \
-     AND backend_type = 'client backend' AND application_name <> 'harness'";
+/// Interval at which the end of connections is polled.
+const CUT_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The contender's database.
 #[derive(Debug)]
@@ -32,29 +31,29 @@ pub struct Database {
     options: PgConnectOptions,
     /// The server's process, if it is the harness's own.
     server: Option<Mutex<TemporaryPostgres>>,
-    turn: Mutex<()>,
+    lock: Mutex<()>,
 }
 
 impl Database {
-    /// The database at this URL.
+    /// Connects to the seeded database at a URL.
     ///
     /// # Errors
-    /// It is not a URL, nobody answers, or it has no table `users`.
+    /// The URL is invalid, no server answers, or there is no table `users`.
     pub fn at(url: &str) -> Result<Self> {
         let options: PgConnectOptions = url.parse().context("the URL of the database")?;
         let database = Self {
             options: options.application_name(APPLICATION),
             server: None,
-            turn: Mutex::default(),
+            lock: Mutex::default(),
         };
-        database.turn().scans()?;
+        database.lock().scans()?;
         Ok(database)
     }
 
-    /// The seeded database of a server of our own.
+    /// Connects to the seeded database of a server of the harness's own.
     ///
     /// # Errors
-    /// As [`Database::at`].
+    /// The server does not answer.
     pub fn of(server: TemporaryPostgres) -> Result<Self> {
         let database = Self::at(&testbed::terminal::postgres_url(server.port()))?;
         Ok(Self {
@@ -63,23 +62,23 @@ impl Database {
         })
     }
 
-    /// Whether its server can be stopped.
-    pub fn is_own(&self) -> bool {
+    /// Returns true if its server can be stopped.
+    pub(crate) fn is_own(&self) -> bool {
         self.server.is_some()
     }
 
-    /// Waits until no other check uses it.
-    pub fn turn(&self) -> Turn<'_> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Turn {
+    /// Waits until no other check uses the database.
+    pub fn lock(&self) -> Guard<'_> {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        Guard {
             database: self,
-            _turn: turn,
+            _guard: guard,
         }
     }
 
     fn run<T>(
         &self,
-        doing: &'static str,
+        action: &'static str,
         work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T> {
         let work = async {
@@ -92,36 +91,28 @@ impl Database {
             runtime()?.block_on(async { tokio::time::timeout(STATEMENT_TIMEOUT, work).await });
         done.map_err(anyhow::Error::from)
             .and_then(|done| done.map_err(Into::into))
-            .with_context(|| format!("{doing} in the contender's database"))
+            .with_context(|| format!("{action} in the contender's database"))
     }
 }
 
-/// One check's turn with the database.
+/// Exclusive use of the database.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Guard<'a> {
     database: &'a Database,
-    _turn: MutexGuard<'a, ()>,
+    _guard: MutexGuard<'a, ()>,
 }
 
-impl Turn<'_> {
-    /// Inserts rows; they are removed when the guard is dropped.
+impl Guard<'_> {
+    /// Inserts rows, which are removed when the result is dropped.
     ///
     /// # Errors
-    /// The server's.
+    /// The statement fails.
     pub fn insert(&self, profiles: &[Profile]) -> Result<Rows<'_>> {
+        let insert = "INSERT INTO users (id, name, email, address, city, country) \
+                      VALUES ($1, $2, $3, $4, $5, $6)";
         self.database.run("inserting users", async |connection| {
             for row in profiles {
-                let insert = "INSERT INTO users (id, name, email, address, city, country) \
-                              VALUES ($1, $2, $3, $4, $5, $6)";
-                sqlx::query(insert)
-                    .bind(&row.id)
-                    .bind(&row.name)
-                    .bind(&row.email)
-                    .bind(&row.address)
-                    .bind(&row.city)
-                    .bind(&row.country)
-                    .execute(&mut *connection)
-                    .await?;
+                query(insert, row).execute(&mut *connection).await?;
             }
             Ok(())
         })?;
@@ -131,33 +122,25 @@ impl Turn<'_> {
         })
     }
 
-    /// Gives the row of this id another content.
+    /// Changes the row with this id.
     ///
     /// # Errors
-    /// The server's, or there is no such row.
+    /// The statement fails, or there is no such row.
     pub fn update(&self, row: &Profile) -> Result<()> {
+        let update = "UPDATE users SET name = $2, email = $3, address = $4, city = $5, \
+                      country = $6 WHERE id = $1";
         let changed = self.database.run("changing a user", async |connection| {
-            let update = "UPDATE users SET name = $2, email = $3, address = $4, city = $5, \
-                          country = $6 WHERE id = $1";
-            sqlx::query(update)
-                .bind(&row.id)
-                .bind(&row.name)
-                .bind(&row.email)
-                .bind(&row.address)
-                .bind(&row.city)
-                .bind(&row.country)
-                .execute(connection)
-                .await
+            query(update, row).execute(connection).await
         })?;
         ensure!(changed.rows_affected() == 1, "there is no user {}", row.id);
         Ok(())
     }
 
-    /// How often the table of users was read since the database was made, as far as its
-    /// connections have told: one that ends tells all, so cut them first.
+    /// Counts the scans of the table since the database was created. A connection reports its scans when
+    /// it ends at the latest, so cut connections first.
     ///
     /// # Errors
-    /// The server's, or there is no such table.
+    /// The statement fails, or there is no such table.
     pub fn scans(&self) -> Result<i64> {
         self.database.run("counting scans", async |connection| {
             let scans = "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables \
@@ -166,70 +149,67 @@ impl Turn<'_> {
         })
     }
 
-    /// How many connections the contender has.
+    /// Counts the connections of the contender.
     ///
     /// # Errors
-    /// The server's.
-    pub fn connections(&self) -> Result<i64> {
+    /// The statement fails.
+    pub(crate) fn connections(&self) -> Result<i64> {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                     AND backend_type = 'client backend' AND application_name <> $1";
         self.database
             .run("counting connections", async |connection| {
-                let count = format!("SELECT count(*) {CONTENDERS_BACKENDS}");
-                sqlx::query_scalar(sqlx::AssertSqlSafe(count))
-                    .fetch_one(connection)
-                    .await
+                let query = sqlx::query_scalar(count).bind(APPLICATION);
+                query.fetch_one(connection).await
             })
     }
 
-    /// Ends all connections of the contender, and waits until they are gone. Those of the harness
-    /// that have been closed are waited for too: a server tells what a connection has read only
-    /// when it ends, a moment after it was closed.
+    /// Ends all connections of the contender and waits until they are gone. It waits for closed
+    /// connections of the harness too: their scans are reported only a moment after they were closed.
     ///
     /// # Errors
-    /// The server's, or they do not end.
+    /// The statement fails, or the connections do not end.
     pub fn cut(&self) -> Result<()> {
+        let cut = "SELECT CASE WHEN application_name <> $1 THEN pg_terminate_backend(pid) END \
+                   FROM pg_stat_activity WHERE datname = current_database() \
+                   AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
         self.database
             .run("cutting connections", async |connection| {
-                let cut = format!(
-                    "SELECT CASE WHEN application_name <> '{APPLICATION}' \
-                     THEN pg_terminate_backend(pid) END FROM pg_stat_activity \
-                     WHERE datname = current_database() AND backend_type = 'client backend' \
-                     AND pid <> pg_backend_pid()"
-                );
                 let deadline = Instant::now() + CUT_TIMEOUT;
                 while Instant::now() < deadline {
-                    let left = connection.execute(sqlx::AssertSqlSafe(cut.clone())).await?;
+                    let query = sqlx::query(cut).bind(APPLICATION);
+                    let left = query.execute(&mut *connection).await?;
                     if left.rows_affected() == 0 {
                         return Ok(());
                     }
-                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    tokio::time::sleep(CUT_INTERVAL).await;
                 }
                 Err(sqlx::Error::PoolTimedOut)
             })
     }
 
-    /// Locks the table of users until the guard is dropped: every statement on it waits.
+    /// Locks the table of users until the result is dropped: every statement on it waits.
     ///
     /// # Errors
-    /// The server's.
-    pub fn lock(&self) -> Result<Lock> {
+    /// The statement fails.
+    pub fn lock_table(&self) -> Result<TableLock> {
         let options = self.database.options.clone();
         let (release, released) = oneshot::channel::<()>();
-        let (tell, locked) = std::sync::mpsc::channel();
+        let (sender, locked) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || -> Result<()> {
             runtime()?.block_on(async {
                 let mut connection = options.connect().await?;
                 let mut transaction = connection.begin().await?;
                 let lock = "LOCK TABLE users IN ACCESS EXCLUSIVE MODE";
                 transaction.execute(lock).await?;
-                let _ = tell.send(());
-                // A dropped guard releases as well as one that says so.
+                let _ = sender.send(());
+                // The sender of this channel is dropped to release the table.
                 let _ = released.await;
                 transaction.rollback().await?;
                 Ok(connection.close().await?)
             })
         });
         if locked.recv_timeout(STATEMENT_TIMEOUT).is_ok() {
-            return Ok(Lock {
+            return Ok(TableLock {
                 release: Some(release),
                 thread: Some(thread),
             });
@@ -244,7 +224,7 @@ impl Turn<'_> {
     /// Runs `check` while the server is stopped.
     ///
     /// # Errors
-    /// The server is not ours, or does not stop or start.
+    /// The server is not the harness's own, or does not stop or start.
     pub fn while_stopped<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
         let server = self.database.server.as_ref();
         let server = server.context("the server of Postgres is not the harness's own")?;
@@ -256,7 +236,7 @@ impl Turn<'_> {
     }
 }
 
-/// Rows that are removed when this is dropped.
+/// Inserted rows, which are removed when this is dropped.
 #[derive(Debug)]
 pub struct Rows<'a> {
     database: &'a Database,
@@ -266,10 +246,8 @@ pub struct Rows<'a> {
 impl Drop for Rows<'_> {
     fn drop(&mut self) {
         let removed = self.database.run("removing users", async |connection| {
-            sqlx::query("DELETE FROM users WHERE id = ANY($1)")
-                .bind(&self.ids)
-                .execute(connection)
-                .await
+            let query = sqlx::query("DELETE FROM users WHERE id = ANY($1)").bind(&self.ids);
+            query.execute(connection).await
         });
         if let Err(error) = removed {
             eprintln!("check: {error:#}");
@@ -277,22 +255,36 @@ impl Drop for Rows<'_> {
     }
 }
 
-/// A locked table.
+/// A locked table, which is released when this is dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub struct TableLock {
     release: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-impl Drop for Lock {
+impl Drop for TableLock {
     fn drop(&mut self) {
         drop(self.release.take());
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(Err(error))) => eprintln!("check: releasing the table of users: {error:#}"),
-            Some(Err(_)) => eprintln!("check: the thread that locked the table of users is gone"),
+            Some(Err(_)) => eprintln!("check: the thread that locked the table of users panicked"),
             Some(Ok(Ok(()))) | None => {}
         }
     }
+}
+
+/// Binds all columns of a row.
+fn query<'q>(
+    statement: &'static str,
+    row: &'q Profile,
+) -> sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    sqlx::query(statement)
+        .bind(&row.id)
+        .bind(&row.name)
+        .bind(&row.email)
+        .bind(&row.address)
+        .bind(&row.city)
+        .bind(&row.country)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

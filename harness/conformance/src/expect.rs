@@ -1,11 +1,11 @@
-//! What is expected of an answer.
+//! Expectations of a response.
 
 use schema::ErrorCode;
 use serde_json::Value;
+use testbed::json::{Difference, differences, field_order, shortened};
 
-use super::client::Exchange;
-use super::verdict::Failure;
-use testbed::json::{Difference, differences, shortened};
+use crate::client::Exchange;
+use crate::verdict::{Failure, Verdict};
 
 /// Longest body that a failure shows, in characters.
 const BODY_MAX_CHARS: usize = 300;
@@ -14,13 +14,17 @@ const BODY_MAX_CHARS: usize = 300;
 const LINES_MAX: usize = 8;
 
 impl Exchange {
-    /// The failure of this exchange.
-    pub fn failure(&self, expected: impl Into<String>) -> Failure {
-        Failure::of(&self.request, expected, self.came())
+    /// Fails this exchange.
+    pub(crate) fn fail<T>(&self, expected: impl Into<String>) -> Verdict<T> {
+        Err(self.failure(expected).into())
     }
 
-    /// What came, in one line.
-    pub fn came(&self) -> String {
+    fn failure(&self, expected: impl Into<String>) -> Failure {
+        Failure::of(&self.request, expected, self.actual())
+    }
+
+    /// Describes the response in one line.
+    pub(crate) fn actual(&self) -> String {
         let body = match self.answer.text() {
             body if body.is_empty() => "an empty body".to_owned(),
             body => shortened(&body, BODY_MAX_CHARS),
@@ -29,33 +33,32 @@ impl Exchange {
     }
 
     /// Fails unless the status is this one.
-    pub fn has_status(&self, status: u16) -> Result<&Self, Failure> {
-        if self.answer.status == status {
-            return Ok(self);
+    pub(crate) fn has_status(&self, status: u16) -> Verdict<&Self> {
+        match self.answer.status == status {
+            true => Ok(self),
+            false => self.fail(format!("status {status}")),
         }
-        Err(self.failure(format!("status {status}")))
     }
 
-    /// The body as JSON.
-    pub fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_slice(&self.answer.body)
-            .map_err(|error| self.failure(format!("a JSON body ({error})")))
+    /// Parses the body as JSON.
+    pub(crate) fn json(&self) -> Verdict<Value> {
+        let json = serde_json::from_slice(&self.answer.body);
+        json.or_else(|error| self.fail(format!("a JSON body ({error})")))
     }
 
-    /// A field of a JSON object.
-    pub fn field(&self, pointer: &str) -> Result<Value, Failure> {
-        let field = self.json()?.pointer(pointer).cloned();
-        field.ok_or_else(|| {
-            let name = pointer.trim_start_matches('/').replace('/', ".");
-            self.failure(format!("a JSON object with the field {name}"))
-        })
+    /// Returns a field of a JSON object.
+    pub(crate) fn field(&self, pointer: &str) -> Verdict<Value> {
+        match self.json()?.pointer(pointer) {
+            Some(field) => Ok(field.clone()),
+            None => self.fail(format!("a JSON object with the field {}", dotted(pointer))),
+        }
     }
 
     /// Fails unless the status is this one and the body is JSON of this value.
-    pub fn is(&self, status: u16, expected: &Value) -> Result<(), Failure> {
+    pub(crate) fn is(&self, status: u16, expected: &Value) -> Verdict {
         self.has_status(status)?;
         let differences = differences(expected, &self.answer.body)
-            .map_err(|error| self.failure(format!("a JSON body ({error})")))?;
+            .or_else(|error| self.fail(format!("a JSON body ({error})")))?;
         if differences.is_empty() {
             return Ok(());
         }
@@ -64,90 +67,97 @@ impl Exchange {
             lines.truncate(LINES_MAX);
             lines.push(format!("and {} more", differences.len() - LINES_MAX));
         }
-        Err(self
-            .failure(format!("{status} {expected}"))
-            .differing(lines))
+        let failure = self.failure(format!("{status} {expected}"));
+        let difference = lines;
+        Err(Failure {
+            difference,
+            ..failure
+        }
+        .into())
+    }
+
+    /// Fails unless the fields of the JSON object are these, in this order; `outer.inner` is a field of
+    /// an object in it.
+    pub(crate) fn has_fields_in_order(&self, expected: &str) -> Verdict {
+        let actual = field_order(&self.answer.body).unwrap_or_default();
+        if actual.iter().eq(expected.split(' ')) {
+            return Ok(());
+        }
+        let expected = format!("the fields in this order: {expected}");
+        Err(Failure::of(&self.request, expected, actual.join(" ")).into())
     }
 
     /// Fails unless this is the whole error of the contract: status, headers, and a body of the
     /// phrase and at most a detail.
-    pub fn is_error(&self, code: ErrorCode) -> Result<(), Failure> {
+    pub(crate) fn is_error(&self, code: ErrorCode) -> Verdict {
         self.is_error_with(code, None)
     }
 
-    /// As [`Exchange::is_error`], with a detail that names this.
-    pub fn is_error_naming(&self, code: ErrorCode, name: &str) -> Result<(), Failure> {
+    /// Fails unless this is the whole error of the contract with a detail that names `name`.
+    pub(crate) fn is_error_naming(&self, code: ErrorCode, name: &str) -> Verdict {
         self.is_error_with(code, Some(name))
     }
 
-    fn is_error_with(&self, code: ErrorCode, name: Option<&str>) -> Result<(), Failure> {
-        let whole = || {
-            let detail = name.map_or_else(String::new, |name| {
-                format!(" and a detail that names {name}")
-            });
+    fn is_error_with(&self, code: ErrorCode, name: Option<&str>) -> Verdict {
+        let expected = || {
+            let detail = name.map(|name| format!(" and a detail that names {name}"));
+            let detail = detail.unwrap_or_default();
             format!("{} {}{detail}", code.status(), code.body().to_json())
         };
         if self.answer.status != code.status() {
-            return Err(self.failure(whole()));
+            return self.fail(expected());
         }
         self.is_json_typed()?;
         match code.status() {
-            401 => self.has_header("www-authenticate", "Bearer")?,
-            503 => self.has_whole_number("retry-after")?,
+            401 => self.has_header("www-authenticate", "Bearer", |value| value == "Bearer")?,
+            503 => self.has_header("retry-after", "<whole number of seconds>", |value| {
+                !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
+            })?,
             _ => {}
         }
         let Ok(Value::Object(mut body)) = self.json() else {
-            return Err(self.failure(whole()));
+            return self.fail(expected());
         };
-        let detail = body.remove("detail");
-        let detail_fits = match (name, &detail) {
+        let is_detail = match (name, body.remove("detail")) {
             (None, None | Some(Value::String(_))) => true,
             (Some(name), Some(Value::String(detail))) => detail.contains(name),
             _ => false,
         };
-        let phrase_fits = body.remove("error") == Some(Value::from(code.phrase()));
-        if !phrase_fits || !detail_fits || !body.is_empty() {
-            return Err(self.failure(whole()));
+        let is_phrase = body.remove("error") == Some(Value::from(code.phrase()));
+        match is_phrase && is_detail && body.is_empty() {
+            true => Ok(()),
+            false => self.fail(expected()),
         }
-        Ok(())
-    }
-
-    /// Fails unless the header has this value, once.
-    pub fn has_header(&self, name: &str, value: &str) -> Result<(), Failure> {
-        if self.answer.header(name) == Some(value) {
-            return Ok(());
-        }
-        Err(self.header_failure(name, &format!("{name}: {value}")))
     }
 
     /// Fails unless the content type is JSON, whatever its parameters.
-    pub fn is_json_typed(&self) -> Result<(), Failure> {
-        let value = self.answer.header("content-type").unwrap_or_default();
-        let essence = value.split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case("application/json") {
-            return Ok(());
-        }
-        Err(self.header_failure("content-type", "content-type: application/json"))
+    pub(crate) fn is_json_typed(&self) -> Verdict {
+        self.has_header("content-type", "application/json", |value| {
+            let essence = value.split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case("application/json")
+        })
     }
 
-    fn has_whole_number(&self, name: &str) -> Result<(), Failure> {
-        let value = self.answer.header(name).unwrap_or_default();
-        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    /// Fails unless the header comes once and its value is right.
+    fn has_header(&self, name: &str, expected: &str, is_right: fn(&str) -> bool) -> Verdict {
+        if self.answer.header(name).is_some_and(is_right) {
             return Ok(());
         }
-        Err(self.header_failure(name, &format!("{name}: <whole number of seconds>")))
-    }
-
-    fn header_failure(&self, name: &str, expected: &str) -> Failure {
         let headers = self.answer.headers.iter();
         let values: Vec<_> = headers
             .filter(|(header, _)| header == name)
             .map(|(header, value)| format!("{header}: {value}"))
             .collect();
-        let came = match values.is_empty() {
+        let actual = match values.is_empty() {
             true => format!("{} without {name}", self.answer.status),
             false => format!("{} with {}", self.answer.status, values.join(" and ")),
         };
-        Failure::of(&self.request, format!("the header {expected}"), came)
+        let expected = format!("the header {name}: {expected}");
+        Err(Failure::of(&self.request, expected, actual).into())
     }
+}
+
+/// Writes a JSON pointer as `outer.inner`.
+pub(crate) fn dotted(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".")
 }

@@ -1,8 +1,8 @@
-//! Conformance: is a contender really doing the work?
+//! Conformance: does a contender do the work that the contract asks for, on every request?
 //!
-//! A check is data: a slug that never changes, a level, what it asks for and where that is written,
-//! and what it needs of the contender's surroundings. Checks run at the same time; whoever uses
-//! the upstream or the database takes its turn with it.
+//! A check is data: a slug that never changes, a level, a description, the source of the rule, and the
+//! dependencies of the contender that the harness must control. Checks run at the same time; a check
+//! that uses the upstream or the database holds its lock.
 
 mod catalogue;
 mod client;
@@ -12,37 +12,37 @@ pub mod random;
 mod report;
 pub mod request;
 mod run;
-mod scrub;
 mod subject;
 pub mod upstream;
 mod verdict;
 
 use std::fmt;
 
+pub use database::Database;
 pub use report::{Format, Report, Row, checks_table};
-pub use run::run_watched;
-pub use run::{Options, run};
-pub use subject::{DatabaseSide, Subject, Target, UpstreamSide};
+pub use run::{Options, run, run_watched};
+pub use subject::{Subject, Target};
 pub use testbed::level::Level;
 pub use testbed::secrets::Secrets;
+pub use upstream::RecordingUpstream;
 pub use verdict::{Failure, Outcome};
 
 use verdict::Verdict;
 
-/// A part of the contender's surroundings that a check needs in its hands.
+/// A dependency of the contender that the harness controls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Side {
+enum Dependency {
     /// The upstream that the contender calls.
     Upstream,
     /// The database that the contender reads.
     Database,
-    /// The process of that database, to stop it and start it.
+    /// The process of that database, which is stopped and started.
     DatabaseServer,
 }
 
-impl Side {
-    /// What a check that needs it and has it not says.
-    pub fn missing(self) -> &'static str {
+impl Dependency {
+    /// Says why a check that needs the dependency cannot run.
+    fn missing(self) -> &'static str {
         match self {
             Self::Upstream => "the contender's upstream is not the harness's (--upstream-port)",
             Self::Database => "the contender's database is not known (--database-url)",
@@ -51,62 +51,23 @@ impl Side {
     }
 }
 
-/// One thing that is asked of a contender.
+/// One rule that a contender is checked for.
 pub struct Check {
-    /// Stable name, `endpoint/what`.
+    /// The stable name, `endpoint/rule`.
     pub slug: String,
-    /// The level from which on it is asked for.
+    /// The lowest level that includes the check.
     pub level: Level,
-    /// What is asked and why: one sentence.
-    pub what: String,
-    /// Where it is written: a section of `docs/CONTRACT.md`, sections of RFCs.
+    /// The rule in one sentence.
+    pub description: String,
+    /// The source of the rule: a section of `docs/CONTRACT.md`, sections of RFCs.
     pub source: &'static str,
-    /// What it needs in its hands.
-    pub needs: &'static [Side],
-    /// Whether it brings a fault about; such checks run last.
-    pub fault: bool,
-    /// Whether a contender may declare that it deviates, and be none the worse for it.
-    pub declarable: bool,
+    /// The dependencies that the harness must control.
+    needs: &'static [Dependency],
+    /// True if the check causes a fault; such checks run last.
+    fault: bool,
+    /// True if a contender may declare that it deviates.
+    declarable: bool,
     run: Box<dyn Fn(&Subject) -> Verdict + Send + Sync>,
-}
-
-impl Check {
-    fn new(
-        slug: impl Into<String>,
-        level: Level,
-        what: impl Into<String>,
-        source: &'static str,
-        run: impl Fn(&Subject) -> Verdict + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            slug: slug.into(),
-            level,
-            what: what.into(),
-            source,
-            needs: &[],
-            fault: false,
-            declarable: level == Level::Strict,
-            run: Box::new(run),
-        }
-    }
-
-    fn needs(self, needs: &'static [Side]) -> Self {
-        Self { needs, ..self }
-    }
-
-    fn fault(self) -> Self {
-        Self {
-            fault: true,
-            ..self
-        }
-    }
-
-    fn declarable(self) -> Self {
-        Self {
-            declarable: true,
-            ..self
-        }
-    }
 }
 
 impl fmt::Debug for Check {
@@ -119,7 +80,7 @@ impl fmt::Debug for Check {
     }
 }
 
-/// All checks, in the order of the contract.
+/// Returns all checks, in the order of the contract.
 #[must_use]
 pub fn all() -> Vec<Check> {
     catalogue::all()

@@ -1,12 +1,11 @@
-//! Inputs that cannot be known in advance: ordinary values, as honest services meet them.
+//! Random inputs that no contender can know in advance, with ordinary values.
 
 use std::borrow::Cow;
 
 use schema::{Claims, NewMovie, Product, Profile, Vendor, fixtures};
 use uuid::Uuid;
 
-/// Pieces of text: the scripts of the world, what JSON and HTML escape, what lies outside the
-/// basic plane.
+/// Pieces of text in many scripts, with characters that JSON and HTML escape, and beyond the basic plane.
 const PIECES: [&str; 20] = [
     "A",
     "Zelda",
@@ -30,22 +29,22 @@ const PIECES: [&str; 20] = [
     "ß",
 ];
 
-/// Tags that the public harness's contenders know; some of them decode no others.
+/// Tags that all contenders of the public harness know; some of them decode no others.
 const TAGS: [&str; 3] = ["electronics", "peripherals", "keyboard"];
 
-/// A text of a few words that no run before this one had.
-pub fn text() -> String {
+/// Creates a text of a few words that no other run has.
+pub(crate) fn text() -> String {
     let words = (0..fastrand::usize(1..4)).map(|_| PIECES[fastrand::usize(..PIECES.len())]);
     let words: Vec<_> = words.collect();
     format!("{} {:08x}", words.join(" "), fastrand::u32(..))
 }
 
-/// The id of a user that no run before this one had.
-pub fn user_id() -> String {
+/// Creates the id of a user that no other run has.
+fn user_id() -> String {
     format!("user-{}", Uuid::new_v4().simple())
 }
 
-/// A whole row for the table of users.
+/// Creates a row for the table of users.
 pub fn profile() -> Profile {
     Profile {
         id: user_id(),
@@ -57,8 +56,8 @@ pub fn profile() -> Profile {
     }
 }
 
-/// The claims of a user of no row; as k6's, they carry no `exp`.
-pub fn claims() -> Claims {
+/// Creates the claims of a user without a row; they have no `exp`, as k6's have none.
+pub(crate) fn claims() -> Claims {
     Claims {
         sub: user_id(),
         name: text(),
@@ -66,7 +65,7 @@ pub fn claims() -> Claims {
     }
 }
 
-/// The claims of a row.
+/// Returns the claims of a row's user.
 pub fn claims_of(profile: &Profile) -> Claims {
     Claims {
         sub: profile.id.clone(),
@@ -75,14 +74,13 @@ pub fn claims_of(profile: &Profile) -> Claims {
     }
 }
 
-/// A rating or price of one or two decimals, or none.
+/// Creates a rating or a price with up to two decimals.
 fn decimal() -> f64 {
     let hundredths = [100, 50, 10, 1][fastrand::usize(..4)];
     f64::from(fastrand::u16(1..100) * hundredths) / 100.0
 }
 
-/// A movie as JSON of k6's form: compact, in the contract's order, and a number without a fraction
-/// as JavaScript writes it.
+/// Creates a movie.
 pub fn movie() -> NewMovie<'static> {
     NewMovie {
         title: Cow::Owned(text()),
@@ -93,7 +91,7 @@ pub fn movie() -> NewMovie<'static> {
     }
 }
 
-/// A product with k6's id, so that nothing tells it from the one that is measured.
+/// Creates a product with k6's id, so that it cannot be told from the measured one.
 pub fn product() -> Product<'static> {
     let mut tags = TAGS;
     fastrand::shuffle(&mut tags);
@@ -115,14 +113,14 @@ pub fn product() -> Product<'static> {
     }
 }
 
-/// The body of k6's movie.
-pub fn k6_movie() -> String {
+/// Encodes k6's movie.
+pub(crate) fn k6_movie() -> String {
     javascript(&fixtures::new_movie())
 }
 
-/// JSON as JavaScript writes it: a whole number has no fraction.
+/// Encodes JSON as JavaScript does: an integer has no fraction.
 pub fn javascript(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).expect("wire types are plain JSON");
-    // Only a number is followed by these: a quote ends every text.
+    // Only numbers match: every text ends with a quote.
     text.replace(".0,", ",").replace(".0}", "}")
 }

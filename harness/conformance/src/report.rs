@@ -1,50 +1,50 @@
-//! What a run has shown: as a table for people, as Markdown, JSON and JUnit's XML.
+//! The result of a run: as text for people, as Markdown, JSON and JUnit XML.
 
 mod junit;
 mod markdown;
-mod table;
+mod text;
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::run::Options;
-use super::verdict::{Failure, Outcome};
-use super::{Check, Level};
+use crate::run::Options;
+use crate::verdict::{Failure, Outcome};
+use crate::{Check, Level};
 
 pub use markdown::checks_table;
 
-/// One check and what came of it.
+/// A check and its outcome.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The check's name.
+    /// The check's slug.
     pub slug: String,
-    /// Its level.
+    /// The check's level.
     pub level: Level,
-    /// What it asks for.
-    pub what: String,
-    /// Where that is written.
+    /// The rule in one sentence.
+    pub description: String,
+    /// The source of the rule.
     pub source: &'static str,
-    /// What came of it.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Time it took, turns that it waited for included.
+    /// Time of the check, with its wait for locks.
     pub took_ms: u64,
 }
 
 impl Row {
-    pub fn new(check: &Check, outcome: Outcome, took: Duration) -> Self {
+    pub(crate) fn new(check: &Check, outcome: Outcome, took: Duration) -> Self {
         Self {
             slug: check.slug.clone(),
             level: check.level,
-            what: check.what.clone(),
+            description: check.description.clone(),
             source: check.source,
             outcome,
             took_ms: millis(took),
         }
     }
 
-    /// What differed, if anything did.
+    /// Returns the difference between expected and actual behaviour, if there is one.
     pub fn failure(&self) -> Option<&Failure> {
         match &self.outcome {
             Outcome::Failed(failure)
@@ -54,8 +54,8 @@ impl Row {
         }
     }
 
-    /// The outcome in a word or two.
-    pub fn word(&self) -> &'static str {
+    /// Names the outcome in a word or two.
+    fn label(&self) -> &'static str {
         match self.outcome {
             Outcome::Passed => "passed",
             Outcome::Failed(_) => "FAILED",
@@ -67,8 +67,8 @@ impl Row {
         }
     }
 
-    /// Why, where that is one sentence.
-    pub fn why(&self) -> Option<&str> {
+    /// Returns the reason of the outcome, where it is one sentence.
+    fn why(&self) -> Option<&str> {
         match &self.outcome {
             Outcome::Declared { why, .. }
             | Outcome::NotChecked { why }
@@ -78,37 +78,35 @@ impl Row {
         }
     }
 
-    /// Whether the contender is the worse for it.
     fn is_failure(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_) | Outcome::Stale { .. })
     }
 }
 
-/// What is said of a run against the physical limit.
-const BY_DESIGN: &str =
-    "fails by design: it is no contender, but the physical limit that the others are a fraction of";
+/// Follows the name of the physical limit in a report.
+const BY_DESIGN: &str = "fails by design: it is not a contender but the physical limit that contenders are compared with";
 
-/// A run against one contender.
+/// The result of a run against one contender.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Its name, or its URL.
+    /// The name or the URL of the contender.
     pub contender: String,
-    /// What it is made of, such as `Rust, axum 0.8`; empty if it is not known.
+    /// Language and framework, such as `Rust, axum 0.8`; empty if they are not known.
     pub made_of: String,
-    /// Whether it is no contender but the physical limit, which fails by design.
+    /// True for the physical limit, which fails by design.
     pub is_limit: bool,
-    /// The level up to which checks ran.
+    /// Checks up to this level ran.
     pub level: Level,
-    /// The level up to which they had to pass.
+    /// Checks up to this level had to pass.
     pub required: Level,
     /// Time of the whole run.
     pub took_ms: u64,
-    /// Every check that ran, in the order of the contract.
+    /// Every check that was selected, in the order of the contract.
     pub checks: Vec<Row>,
 }
 
 impl Report {
-    pub fn new(options: &Options, checks: Vec<Row>, took: Duration) -> Self {
+    pub(crate) fn new(options: &Options, checks: Vec<Row>, took: Duration) -> Self {
         Self {
             contender: String::new(),
             made_of: String::new(),
@@ -120,7 +118,7 @@ impl Report {
         }
     }
 
-    /// Of this contender.
+    /// Sets the contender.
     #[must_use]
     pub fn of(self, contender: &str, made_of: &str) -> Self {
         Self {
@@ -130,58 +128,50 @@ impl Report {
         }
     }
 
-    /// Of the physical limit, if `is_limit`.
+    /// Sets if the contender is the physical limit.
     #[must_use]
     pub fn of_limit(self, is_limit: bool) -> Self {
         Self { is_limit, ..self }
     }
 
-    /// Whether all that had to pass did, and no declaration is stale.
+    /// Returns true if all required checks passed, and no declaration is stale.
     #[must_use]
     pub fn passed(&self) -> bool {
         !self.checks.iter().any(Row::is_failure)
     }
 
-    /// Whether the harness's own side held.
+    /// Returns true if the harness itself did not fail.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        !self
-            .checks
-            .iter()
-            .any(|row| matches!(row.outcome, Outcome::Broken { .. }))
-    }
-
-    /// How many checks of a level, and how many of them have this outcome.
-    pub fn count(&self, level: Level, fits: impl Fn(&Outcome) -> bool) -> usize {
-        let rows = self.checks.iter().filter(|row| row.level == level);
-        rows.filter(|row| fits(&row.outcome)).count()
+        let mut outcomes = self.checks.iter().map(|row| &row.outcome);
+        !outcomes.any(|outcome| matches!(outcome, Outcome::Broken { .. }))
     }
 }
 
-/// How reports are written.
+/// The format of reports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
-    /// For people: a table of levels, and what did not pass in full.
+    /// A table of levels and all that did not pass, for people.
     Text {
-        /// Whether what passed is listed too.
+        /// Lists what passed too.
         verbose: bool,
     },
     /// A table of checks and what did not pass.
     Markdown,
     /// An array of reports.
     Json,
-    /// A suite per contender and level.
+    /// A JUnit suite per contender.
     Junit,
 }
 
 impl Format {
-    /// The reports in this format.
+    /// Renders reports in this format.
     ///
     /// # Errors
     /// They cannot be written as XML.
     pub fn write(self, reports: &[Report]) -> anyhow::Result<String> {
         Ok(match self {
-            Self::Text { verbose } => joined(reports, |report| table::text(report, verbose)),
+            Self::Text { verbose } => joined(reports, |report| text::report(report, verbose)),
             Self::Markdown => joined(reports, markdown::report),
             Self::Json => serde_json::to_string_pretty(reports)? + "\n",
             Self::Junit => junit::xml(reports)?,
@@ -195,4 +185,91 @@ fn joined(reports: &[Report], write: impl Fn(&Report) -> String) -> String {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(is_limit: bool) -> Report {
+        let row = |slug: &str, outcome| Row {
+            slug: slug.to_owned(),
+            level: Level::Core,
+            description: "A rule.".to_owned(),
+            source: "docs/CONTRACT.md",
+            outcome,
+            took_ms: 1,
+        };
+        let failure = Failure::new("200", "a|b");
+        let why = "no fields".to_owned();
+        let declared = Outcome::Declared {
+            why,
+            failure: failure.clone(),
+        };
+        Report {
+            contender: "mine".to_owned(),
+            made_of: "L, F".to_owned(),
+            is_limit,
+            level: Level::Strict,
+            required: Level::Core,
+            took_ms: 1500,
+            checks: vec![
+                row("a/passes", Outcome::Passed),
+                row("a/fails", Outcome::Failed(failure)),
+                row("a/declared", declared),
+            ],
+        }
+    }
+
+    #[test]
+    fn outcomes_are_in_every_format() {
+        let text = Format::Text { verbose: false };
+        for (format, texts) in [
+            (
+                text,
+                ["mine (L, F): 3 checks in 1.5 s", "a/fails", "no fields"],
+            ),
+            (
+                Format::Markdown,
+                [
+                    "| `a/passes` | core | passed |",
+                    "a\\|b",
+                    "no fields (expected",
+                ],
+            ),
+            (
+                Format::Json,
+                [
+                    "\"slug\": \"a/fails\"",
+                    "\"actual\": \"a|b\"",
+                    "\"declared\"",
+                ],
+            ),
+            (
+                Format::Junit,
+                ["tests=\"3\"", "failures=\"1\"", "expected 200; actual a|b"],
+            ),
+        ] {
+            let written = format.write(&[report(false)]).unwrap();
+            for text in texts {
+                assert!(written.contains(text), "{text} in {written}");
+            }
+        }
+        let verbose = Format::Text { verbose: true };
+        let written = verbose.write(&[report(false)]).unwrap();
+        assert!(written.contains("a/passes"), "{written}");
+    }
+
+    #[test]
+    fn physical_limit_is_named_in_every_format() {
+        let text = Format::Text { verbose: false };
+        for format in [text, Format::Markdown, Format::Junit] {
+            let written = format.write(&[report(true)]).unwrap();
+            assert!(written.contains(&format!("mine {BY_DESIGN}")), "{written}");
+            let written = format.write(&[report(false)]).unwrap();
+            assert!(!written.contains(BY_DESIGN), "{written}");
+        }
+        let json = Format::Json.write(&[report(true)]).unwrap();
+        assert!(json.contains("\"is_limit\": true"), "{json}");
+    }
 }

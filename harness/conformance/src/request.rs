@@ -1,14 +1,14 @@
-//! One request: its bytes on the wire, and the command line that sends it again.
+//! One request: its bytes on the wire, and the command line that repeats it.
 //!
-//! Without options a request is, byte for byte, what the public harness's load generator sends: a
+//! Without options a request equals that of the public harness's load generator byte for byte: a
 //! contender must not be able to tell a check from a measurement.
 
 use std::fmt::Write;
 
 use testbed::terminal::quoted;
 
-/// What k6 1.1.0 calls itself.
-pub const K6_USER_AGENT: &str = "Grafana k6/1.1.0";
+/// The user agent of k6 1.1.0.
+const K6_USER_AGENT: &str = "Grafana k6/1.1.0";
 
 /// A request to the contender.
 #[derive(Clone, Debug)]
@@ -16,15 +16,15 @@ pub struct Request {
     method: &'static str,
     url: Url,
     user_agent: &'static str,
-    /// In the order they are sent, after `User-Agent` and `Content-Length`.
+    /// In the order on the wire, after `User-Agent` and `Content-Length`.
     headers: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
     framing: Framing,
-    /// Sent instead of all this.
+    /// Sent in place of all this.
     raw: Option<Vec<u8>>,
 }
 
-/// Where a request goes.
+/// The URL of a request.
 #[derive(Clone, Debug)]
 pub struct Url {
     /// `host:port`.
@@ -33,16 +33,17 @@ pub struct Url {
     pub path: String,
 }
 
-/// How the length of a body is told (RFC 9112, 6).
+/// How the end of a body is marked (RFC 9112, 6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Framing {
     Length,
     Chunked,
-    /// A length is announced, the body never comes.
+    /// A length is announced and the body not sent.
     Withheld,
 }
 
 impl Request {
+    /// Creates a request without headers of its own and without a body.
     pub fn new(method: &'static str, url: Url) -> Self {
         Self {
             method,
@@ -55,16 +56,16 @@ impl Request {
         }
     }
 
-    /// These bytes, whatever they are.
-    pub fn raw(self, bytes: Vec<u8>) -> Self {
+    /// Sends these bytes in place of the request.
+    pub(crate) fn raw(self, bytes: Vec<u8>) -> Self {
         Self {
             raw: Some(bytes),
             ..self
         }
     }
 
-    /// Adds a header; one of this name stays.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// Adds a header, even if there is one of this name.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -79,16 +80,16 @@ impl Request {
         self.header("Content-Type", "application/json").body(body)
     }
 
-    /// Sets a body of no type.
-    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+    /// Sets a body without a type.
+    pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Self {
             body: Some(body.into()),
             ..self
         }
     }
 
-    /// Sends the body in one chunk, its length not announced.
-    pub fn chunked(self) -> Self {
+    /// Sends the body in one chunk, without its length.
+    pub(crate) fn chunked(self) -> Self {
         Self {
             framing: Framing::Chunked,
             ..self
@@ -96,30 +97,30 @@ impl Request {
     }
 
     /// Announces the body and never sends it.
-    pub fn withheld(self) -> Self {
+    pub(crate) fn withheld(self) -> Self {
         Self {
             framing: Framing::Withheld,
             ..self
         }
     }
 
-    /// As another client would call itself.
-    pub fn user_agent(self, user_agent: &'static str) -> Self {
+    /// Sets the name of another client.
+    pub(crate) fn user_agent(self, user_agent: &'static str) -> Self {
         Self { user_agent, ..self }
     }
 
-    /// With the headers in the opposite order.
-    pub fn reversed(mut self) -> Self {
+    /// Reverses the order of the headers.
+    pub(crate) fn reversed(mut self) -> Self {
         self.headers.reverse();
         self
     }
 
-    /// Whether its answer has no body.
-    pub fn is_head(&self) -> bool {
+    /// Returns true if its response has no body.
+    pub(crate) fn is_head(&self) -> bool {
         self.method == "HEAD"
     }
 
-    /// The bytes on the wire.
+    /// Returns the bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         if let Some(raw) = &self.raw {
             return raw.clone();
@@ -156,9 +157,9 @@ impl Request {
         bytes
     }
 
-    /// A command line that sends it again: `curl`, or `printf` to a socket for what curl refuses
-    /// to send.
-    pub fn command_line(&self) -> String {
+    /// Returns a command line that repeats the request: `curl`, or `printf` to a socket for what curl
+    /// refuses to send.
+    pub(crate) fn command_line(&self) -> String {
         let Url { host, path } = &self.url;
         if self.raw.is_some() || self.framing == Framing::Withheld {
             let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
@@ -175,7 +176,7 @@ impl Request {
             line += &format!(" -A {}", quoted(self.user_agent));
         }
         for (name, value) in &self.headers {
-            // A header without a value is one that curl must be told to send.
+            // curl sends a header without a value only in this form.
             let header = match value.is_empty() {
                 true => format!("{name};"),
                 false => format!("{name}: {value}"),
@@ -204,17 +205,17 @@ impl Request {
     }
 }
 
-/// Bodies longer than this that begin with one byte over and over are shown as that.
+/// Repetitions of the first byte from which a body is shown as a repetition.
 const REPETITION_MIN_BYTES: usize = 4096;
 
-/// The byte that a long body begins with over and over, and what follows it.
+/// Returns the byte that a long body repeats at its start, and the rest.
 fn repetition(body: &[u8]) -> Option<(u8, &[u8])> {
     let first = *body.first()?;
     let count = body.iter().take_while(|byte| **byte == first).count();
     (count >= REPETITION_MIN_BYTES).then(|| (first, &body[count..]))
 }
 
-/// Bytes as one word of a shell; what is not plain text needs `bash` or `zsh`.
+/// Quotes bytes as one word of a shell; those that are not plain text need `bash` or `zsh`.
 fn shell_word(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains(|c: char| c.is_control() && c != '\n') => quoted(text),
@@ -222,7 +223,7 @@ fn shell_word(bytes: &[u8]) -> String {
     }
 }
 
-/// Bytes as a quoted text with the escapes of C.
+/// Quotes bytes with the escapes of C.
 fn printf(bytes: &[u8]) -> String {
     let mut text = "'".to_owned();
     for byte in bytes {
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_framed_as_asked() {
+    fn body_is_framed_by_length_or_chunks() {
         let post = request("POST", "/movies").body("ab");
         let bytes = |request: &Request| String::from_utf8(request.bytes()).unwrap();
         assert!(bytes(&post).ends_with("Content-Length: 2\r\n\r\nab"));
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_quotes_what_a_shell_would_read() {
+    fn command_line_quotes_shell_characters() {
         let post = request("POST", "/movies").token("t").json("it's");
         assert_eq!(
             post.command_line(),
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_curl_does_not_send_goes_to_a_socket() {
+    fn invalid_http_is_sent_to_a_socket() {
         let raw = request("GET", "/").raw(b"NO\r\n\r\n".to_vec());
         assert_eq!(
             raw.command_line(),
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_body_is_not_written_out() {
+    fn long_body_is_shown_as_a_repetition() {
         let long = request("POST", "/movies").body(vec![b' '; 70_000]);
         let line = long.command_line();
         assert!(line.len() < 200, "{line}");

@@ -1,5 +1,4 @@
-//! Runs checks against a contender: level by level, what brings faults about last, all of a stage
-//! at the same time.
+//! Runs checks against a contender: level by level, faults last, the checks of a stage at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,47 +9,46 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use glob::Pattern;
-
-use super::report::{Report, Row};
-use super::verdict::{Outcome, Problem, Verdict};
-use super::{Check, Level, Subject};
-use crate::scrub::scrub;
 use testbed::interrupt::Interrupt;
 
+use crate::report::{Report, Row};
+use crate::verdict::{Outcome, Problem, Verdict};
+use crate::{Check, Level, Subject};
+
 /// Checks of one stage that run at the same time; their bursts are of a hundred connections each.
-const AT_ONCE: usize = 6;
+const CONCURRENCY: usize = 6;
 
-/// Checks that bring faults about and run at the same time: they mostly wait.
-const FAULTS_AT_ONCE: usize = 32;
+/// Checks that cause faults and run at the same time: they mostly wait.
+const FAULT_CONCURRENCY: usize = 32;
 
-/// How often the wait for a check looks whether the process was asked to end.
+/// Interval at which the wait for a check notices an interrupt.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Why nothing more is asked.
+/// The reason for not running a check once the contender is gone.
 const GONE: &str = "the contender answers no more, not even GET /info";
 
-/// What is asked of a contender.
+/// Requests per connection that make thousands.
+const BURST: usize = 30;
+
+/// The checks of a run and what is required of them.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Checks up to this level run.
     pub level: Level,
-    /// Checks up to this level must pass; what fails above it is reported.
+    /// Checks up to this level must pass; failures above it are reported.
     pub required: Level,
-    /// Only the checks whose slug fits one of these; all if there is none.
+    /// Only checks whose slug fits one of these patterns run; all if there is none.
     pub only: Vec<Pattern>,
-    /// Slugs or patterns of them that the contender says it deviates from, and why.
+    /// Slugs, or patterns of slugs, that the contender declares to deviate from, and why.
     pub deviations: BTreeMap<String, String>,
-    /// Requests on each of 100 connections where a check asks for thousands of answers.
+    /// Requests on each of 100 connections where a check sends thousands.
     pub burst: usize,
-    /// Whether checks that bring faults about run.
+    /// True if checks that cause faults run.
     pub faults: bool,
 }
 
-/// Requests on each connection that make thousands.
-const BURST: usize = 30;
-
 impl Options {
-    /// Everything up to this level is asked for.
+    /// Requires everything up to a level.
     #[must_use]
     pub fn all_of(level: Level) -> Self {
         Self {
@@ -63,24 +61,33 @@ impl Options {
         }
     }
 
-    /// The checks that these options ask for, in their order.
+    /// Returns the selected checks in their order.
     #[must_use]
     pub fn selected(&self) -> Vec<Check> {
-        let asked = |check: &Check| {
-            let named = self.only.iter().any(|pattern| pattern.matches(&check.slug));
+        let is_selected = |check: &Check| {
+            let is_named = self.only.iter().any(|pattern| pattern.matches(&check.slug));
             check.level <= self.level
-                && (named || self.only.is_empty())
+                && (is_named || self.only.is_empty())
                 && (self.faults || !check.fault)
         };
-        super::all().into_iter().filter(asked).collect()
+        super::all().into_iter().filter(is_selected).collect()
     }
 }
 
-/// Runs the checks that the options ask for. `progress` is told how many are done, how many there
-/// are, and which was the last. The subject can be used again afterwards.
+/// Runs the selected checks without progress.
 ///
 /// # Errors
-/// No check is asked for, a declaration fits none, or the process was asked to end.
+/// No check is selected, or a declaration fits none.
+pub fn run(subject: Subject, options: &Options) -> Result<Report> {
+    let subject = Arc::new(subject);
+    run_watched(&subject, options, &Interrupt::never(), |_, _, _| {})
+}
+
+/// Runs the selected checks. `progress` takes the number of finished checks, the number of all, and the
+/// slug of the last. The subject can be used again afterwards.
+///
+/// # Errors
+/// No check is selected, a declaration fits none, or the process was interrupted.
 pub fn run_watched(
     subject: &Arc<Subject>,
     options: &Options,
@@ -92,16 +99,15 @@ pub fn run_watched(
     if checks.is_empty() {
         bail!("no check fits: `harness check --list` names them");
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     subject.set_burst(options.burst);
-    let mut outcomes: Vec<Option<(Outcome, Duration)>> = vec![None; checks.len()];
+    let mut rows: Vec<Option<Row>> = checks.iter().map(|_| None).collect();
     let mut done = 0;
-    for stage in 0..=Stage::LAST {
-        let stage_checks: Vec<_> = (0..checks.len())
-            .filter(|index| Stage::of(&checks[*index]) == stage)
-            .collect();
-        let mut left = stage_checks.len();
-        let results = spawn(subject, &checks, stage_checks, stage);
+    for stage in 0..=FAULTS {
+        let indices = (0..checks.len()).filter(|index| stage_of(&checks[*index]) == stage);
+        let indices: Vec<_> = indices.collect();
+        let mut left = indices.len();
+        let results = spawn(subject, &checks, indices, stage);
         while left > 0 {
             interrupt.check()?;
             let (index, verdict, took) = match results.recv_timeout(POLL_INTERVAL) {
@@ -110,84 +116,66 @@ pub fn run_watched(
                 Err(RecvTimeoutError::Disconnected) => bail!("a check panicked"),
             };
             let check = &checks[index];
-            let outcome = outcome(
-                check,
-                verdict,
-                declared(&declarations, check),
-                options.required,
-            );
-            outcomes[index] = Some((scrub(&subject.secrets, outcome), took));
+            let why = declared(&declarations, check);
+            let outcome = outcome(check, verdict, why, options.required);
+            let outcome = outcome.map(|text| subject.secrets.hide(text));
+            rows[index] = Some(Row::new(check, outcome, took));
             (left, done) = (left - 1, done + 1);
             progress(done, checks.len(), &check.slug);
         }
     }
-    let rows = checks.iter().zip(outcomes).map(|(check, outcome)| {
-        let (outcome, took) = outcome.context("a check that did not run")?;
-        Ok(Row::new(check, outcome, took))
-    });
-    let mut rows = rows.collect::<Result<Vec<_>>>()?;
+    let rows: Option<Vec<_>> = rows.into_iter().collect();
+    let mut rows = rows.context("a check did not run")?;
     keep_stale_only_where_nothing_deviates(&mut rows, &declarations);
-    Ok(Report::new(options, rows, begun.elapsed()))
+    Ok(Report::new(options, rows, started.elapsed()))
 }
 
-/// As `run_watched`, without progress.
-///
-/// # Errors
-/// No check is asked for, or a declaration fits none.
-pub fn run(subject: Subject, options: &Options) -> Result<Report> {
-    let subject = Arc::new(subject);
-    run_watched(&subject, options, &Interrupt::never(), |_, _, _| {})
-}
+/// The last stage.
+const FAULTS: usize = 3;
 
-/// The stages of a run, in their order.
-struct Stage;
-
-impl Stage {
-    const LAST: usize = 3;
-
-    fn of(check: &Check) -> usize {
-        match (check.level, check.fault) {
-            (Level::Core, _) => 0,
-            (Level::Work, _) => 1,
-            (Level::Strict, false) => 2,
-            (Level::Strict, true) => Self::LAST,
-        }
+fn stage_of(check: &Check) -> usize {
+    match (check.level, check.fault) {
+        (Level::Core, _) => 0,
+        (Level::Work, _) => 1,
+        (Level::Strict, false) => 2,
+        (Level::Strict, true) => FAULTS,
     }
 }
 
 type Done = (usize, Verdict, Duration);
 
-/// Runs these checks on threads of their own. They are not waited for when the process is asked to
-/// end: what they hold on to ends with it.
+/// Runs these checks on threads of their own. An interrupted run does not wait for them: whatever they
+/// hold ends with the process.
 fn spawn(
     subject: &Arc<Subject>,
     checks: &Arc<Vec<Check>>,
     indices: Vec<usize>,
     stage: usize,
 ) -> mpsc::Receiver<Done> {
-    let (tell, results) = mpsc::channel();
+    let (sender, results) = mpsc::channel();
     let threads = match stage {
-        Stage::LAST => FAULTS_AT_ONCE,
-        _ => AT_ONCE,
+        FAULTS => FAULT_CONCURRENCY,
+        _ => CONCURRENCY,
     };
-    let next = Arc::new(AtomicUsize::new(0));
-    let indices = Arc::new(indices);
-    for _ in 0..threads.min(indices.len()) {
+    let threads = threads.min(indices.len());
+    let shared = Arc::new((AtomicUsize::new(0), indices));
+    for _ in 0..threads {
         let (subject, checks) = (Arc::clone(subject), Arc::clone(checks));
-        let (indices, next, tell) = (Arc::clone(&indices), Arc::clone(&next), tell.clone());
+        let (shared, sender) = (Arc::clone(&shared), sender.clone());
         thread::spawn(move || {
+            let (next, indices) = &*shared;
             while let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let begun = Instant::now();
+                let started = Instant::now();
                 let check = &checks[*index];
                 let verdict = match subject.lacks(check.needs) {
-                    Some(side) => Err(Problem::NotChecked(side.missing())),
+                    Some(dependency) => Err(Problem::NotChecked(dependency.missing())),
                     None if subject.is_gone() => Err(Problem::NotChecked(GONE)),
                     None => (check.run)(&subject),
                 };
                 if matches!(verdict, Err(Problem::Failed(_))) {
-                    subject.look_after();
+                    subject.probe_after_failure();
                 }
-                if tell.send((*index, verdict, begun.elapsed())).is_err() {
+                if sender.send((*index, verdict, started.elapsed())).is_err() {
                     return;
                 }
             }
@@ -196,45 +184,40 @@ fn spawn(
     results
 }
 
-/// A declaration: its pattern as it is written, and why.
+/// A pattern of slugs, and why they deviate.
 type Declaration = (Pattern, String);
 
 /// # Errors
-/// A pattern is none, fits no check, or names one that cannot be declared away.
+/// A pattern is invalid, fits no check, or names one that cannot be declared.
 fn declarations(deviations: &BTreeMap<String, String>) -> Result<Vec<Declaration>> {
     let checks = super::all();
-    deviations
-        .iter()
-        .map(|(text, why)| {
-            let pattern = Pattern::new(text).with_context(|| format!("the deviation {text:?}"))?;
-            let mut fitting = checks
-                .iter()
-                .filter(|check| pattern.matches(&check.slug))
-                .peekable();
-            if fitting.peek().is_none() {
-                bail!("the deviation {text:?} names no check: `harness check --list` names them");
-            }
-            if let Some(check) = fitting.find(|check| check.slug == *text && !check.declarable) {
-                bail!(
-                    "{text} cannot be declared away: level {} proves that the work is done",
-                    check.level
-                );
-            }
-            Ok((pattern, why.clone()))
-        })
-        .collect()
+    let parse = |(text, why): (&String, &String)| {
+        let pattern = Pattern::new(text).with_context(|| format!("the deviation {text:?}"))?;
+        if !checks.iter().any(|check| pattern.matches(&check.slug)) {
+            bail!("the deviation {text:?} names no check: `harness check --list` names them");
+        }
+        let named = checks.iter().find(|check| check.slug == *text);
+        if let Some(check) = named.filter(|check| !check.declarable) {
+            bail!(
+                "{text} cannot be declared away: level {} proves that the work is done",
+                check.level
+            );
+        }
+        Ok((pattern, why.clone()))
+    };
+    deviations.iter().map(parse).collect()
 }
 
-fn declared<'a>(declarations: &'a [Declaration], check: &Check) -> Option<&'a str> {
-    let mut fitting = declarations
-        .iter()
-        .filter(|(pattern, _)| pattern.matches(&check.slug));
-    let why = fitting.next().map(|(_, why)| why.as_str());
-    why.filter(|_| check.declarable)
+fn declared(declarations: &[Declaration], check: &Check) -> Option<String> {
+    let mut declarations = declarations.iter();
+    let declaration = declarations.find(|(pattern, _)| pattern.matches(&check.slug));
+    declaration
+        .filter(|_| check.declarable)
+        .map(|(_, why)| why.clone())
 }
 
-fn outcome(check: &Check, verdict: Verdict, declared: Option<&str>, required: Level) -> Outcome {
-    match (verdict, declared.map(str::to_owned)) {
+fn outcome(check: &Check, verdict: Verdict, declared: Option<String>, required: Level) -> Outcome {
+    match (verdict, declared) {
         (Ok(()), None) => Outcome::Passed,
         (Ok(()), Some(why)) => Outcome::Stale { why },
         (Err(Problem::Failed(failure)), Some(why)) => Outcome::Declared {
@@ -254,22 +237,94 @@ fn outcome(check: &Check, verdict: Verdict, declared: Option<&str>, required: Le
     }
 }
 
-/// A declaration for several checks is true as long as one of them deviates, and cannot be judged
-/// where one was not checked.
+/// A declaration for several checks is true as long as one of them deviates, and cannot be judged where
+/// one was not checked.
 fn keep_stale_only_where_nothing_deviates(rows: &mut [Row], declarations: &[Declaration]) {
     for (pattern, _) in declarations {
-        let holds = rows.iter().any(|row| {
-            let deviates = matches!(
+        let fits = |row: &Row| pattern.matches(&row.slug);
+        let may_deviate = rows.iter().filter(|row| fits(row)).any(|row| {
+            matches!(
                 row.outcome,
                 Outcome::Declared { .. } | Outcome::NotChecked { .. } | Outcome::Broken { .. }
-            );
-            pattern.matches(&row.slug) && deviates
+            )
         });
-        let fitting = rows
-            .iter_mut()
-            .filter(|row| holds && pattern.matches(&row.slug));
-        for row in fitting.filter(|row| matches!(row.outcome, Outcome::Stale { .. })) {
-            row.outcome = Outcome::Passed;
+        for row in rows.iter_mut().filter(|row| may_deviate && fits(row)) {
+            if matches!(row.outcome, Outcome::Stale { .. }) {
+                row.outcome = Outcome::Passed;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Failure;
+
+    fn parse(deviations: &[(&str, &str)]) -> Result<Vec<Declaration>> {
+        let deviations = deviations.iter();
+        let deviations = deviations.map(|(slug, why)| ((*slug).to_owned(), (*why).to_owned()));
+        declarations(&deviations.collect())
+    }
+
+    /// Returns the outcomes of two checks with these declarations: `info/content-type` passes,
+    /// `info/field-order` fails.
+    fn outcomes(deviations: &[(&str, &str)], required: Level) -> [Outcome; 2] {
+        let declarations = parse(deviations).unwrap();
+        let row = |slug: &str, verdict: Verdict| {
+            let mut checks = crate::all().into_iter();
+            let check = checks.find(|check| check.slug == slug).unwrap();
+            let why = declared(&declarations, &check);
+            let outcome = outcome(&check, verdict, why, required);
+            Row::new(&check, outcome, Duration::ZERO)
+        };
+        let failure = Failure::new("a", "b");
+        let mut rows = [
+            row("info/content-type", Ok(())),
+            row("info/field-order", Err(failure.into())),
+        ];
+        keep_stale_only_where_nothing_deviates(&mut rows, &declarations);
+        rows.map(|row| row.outcome)
+    }
+
+    #[test]
+    fn failure_is_required_reported_or_declared() {
+        let failure = Failure::new("a", "b");
+        let why = "no fields".to_owned();
+        let declared = Outcome::Declared {
+            why,
+            failure: failure.clone(),
+        };
+        let declaration = [("info/field-order", "no fields")];
+        for (deviations, required, expected) in [
+            (&[][..], Level::Strict, Outcome::Failed(failure.clone())),
+            (&[], Level::Core, Outcome::Deviates(failure.clone())),
+            (&declaration, Level::Strict, declared),
+        ] {
+            let expected = [Outcome::Passed, expected];
+            assert_eq!(outcomes(deviations, required), expected);
+        }
+    }
+
+    #[test]
+    fn declaration_is_stale_unless_a_check_of_it_deviates() {
+        let why = "text".to_owned();
+        let [passed, _] = outcomes(&[("info/content-type", "text")], Level::Core);
+        assert_eq!(passed, Outcome::Stale { why });
+        let [passed, failed] = outcomes(&[("info/[cf]*e*", "some")], Level::Core);
+        assert_eq!(passed, Outcome::Passed);
+        assert!(matches!(failed, Outcome::Declared { .. }));
+    }
+
+    #[test]
+    fn declaration_of_no_check_or_of_work_is_refused() {
+        for (slug, phrase) in [
+            ("info/no-such-check", "names no check"),
+            ("info/fresh-ids", "cannot be declared away"),
+            ("[", "the deviation \"[\""),
+        ] {
+            let error = format!("{:#}", parse(&[(slug, "why")]).unwrap_err());
+            assert!(error.contains(phrase), "{error}");
         }
     }
 }

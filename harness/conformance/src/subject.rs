@@ -1,6 +1,6 @@
-//! What is checked: a contender, and as much of its surroundings as is in the harness's hands.
+//! The subject of the checks: a contender, and those of its dependencies that the harness controls.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{scope, sleep};
@@ -8,31 +8,30 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use schema::{Claims, fixtures, routes};
-
-use super::client::{Client, PATIENCE};
-use super::database::{self, Database};
-use super::request::Request;
-use super::upstream::{self, Behaviour, RecordingUpstream};
-use super::verdict::Failure;
-use super::{Side, random};
-use testbed::postgres::TemporaryPostgres;
 use testbed::secrets::Secrets;
 use testbed::token;
 
-/// How long the upstream waits while the contender is asked whether it can do something else.
+use crate::client::{CONNECTIONS, Client, Exchange, TIMEOUT};
+use crate::database::{self, Database};
+use crate::request::Request;
+use crate::upstream::{self, Behaviour, RecordingUpstream};
+use crate::verdict::Verdict;
+use crate::{Dependency, random};
+
+/// Delay of the upstream while the contender's concurrency is probed.
 const PROBE_DELAY: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether any answer comes, if a look takes no time: who has crashed may be
-/// started again by its own means.
-const LOOKS: usize = 4;
+/// Attempts to get any response from a contender that lost one: a supervisor of its own may restart
+/// it after a crash.
+const ATTEMPTS: usize = 4;
 
-/// Time between two of them.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+/// Time between two attempts.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A path without a route: who hangs on one of those that have one may answer here.
-const NOWHERE: &str = "/nowhere";
+/// A path without a route, for a contender that hangs on those of the contract.
+const UNKNOWN_PATH: &str = "/nowhere";
 
-/// Where a contender serves: an `http` URL of host, port and path.
+/// The address of a contender: an `http` URL of host, port and path.
 #[derive(Clone, Debug)]
 pub struct Target {
     address: SocketAddr,
@@ -41,7 +40,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// The contender at this URL.
+    /// Parses the URL of a contender and resolves its host.
     ///
     /// # Errors
     /// It is not an `http://` URL, or its host is not known.
@@ -59,14 +58,12 @@ impl Target {
         let has_port = host.rsplit_once(':').is_some_and(|(name, port)| {
             !name.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
         });
-        let with_port = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
+        let with_port = match has_port {
+            true => host.to_owned(),
+            false => format!("{host}:80"),
         };
-        let mut addresses = with_port
-            .to_socket_addrs()
-            .with_context(|| format!("looking up {host}"))?;
+        let addresses = with_port.to_socket_addrs();
+        let mut addresses = addresses.with_context(|| format!("looking up {host}"))?;
         let Some(address) = addresses.next() else {
             bail!("{host} has no address");
         };
@@ -77,7 +74,7 @@ impl Target {
         })
     }
 
-    /// A contender at an address of this machine.
+    /// Creates a target at an address of this machine.
     #[must_use]
     pub fn local(address: SocketAddr) -> Self {
         Self {
@@ -87,234 +84,206 @@ impl Target {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its host and port as its URL has them, and what every path begins with.
+    /// Returns host and port as in the URL, and the start of every path.
     pub fn host_and_prefix(&self) -> (String, String) {
         (self.host.clone(), self.prefix.clone())
     }
 }
 
-/// The upstream's side: listens before the contender starts.
-#[derive(Debug)]
-pub struct UpstreamSide(RecordingUpstream);
-
-impl UpstreamSide {
-    /// Listens; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// The address cannot be listened on.
-    pub fn start(host: IpAddr, port: u16, secrets: &Secrets) -> Result<Self> {
-        RecordingUpstream::start(host, port, &secrets.api_key).map(Self)
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.0.address()
-    }
-}
-
-/// The database's side.
-#[derive(Debug)]
-pub struct DatabaseSide(Database);
-
-impl DatabaseSide {
-    /// The seeded database at this URL.
-    ///
-    /// # Errors
-    /// Nobody answers there, or there is no table `users`.
-    pub fn at(url: &str) -> Result<Self> {
-        Database::at(url).map(Self)
-    }
-
-    /// A server of the harness's own, which can be stopped too.
-    ///
-    /// # Errors
-    /// Nobody answers there.
-    pub fn of(server: TemporaryPostgres) -> Result<Self> {
-        Database::of(server).map(Self)
-    }
-}
-
 /// A contender under check.
 pub struct Subject {
-    pub client: Client,
+    pub(crate) client: Client,
+    /// The secrets that the contender knows.
     pub secrets: Secrets,
     upstream: Option<RecordingUpstream>,
     database: Option<Database>,
-    /// Whether it answers one request while another waits for the upstream.
+    /// True if the contender answers one request while another waits for the upstream.
     is_concurrent: OnceLock<bool>,
-    /// Requests on each connection where thousands are asked for.
+    /// Requests per connection where a check sends thousands.
     burst: AtomicUsize,
-    /// Whether it is asked no more.
+    /// True once the contender answers nothing: no more requests are sent.
     is_gone: AtomicBool,
-    /// Who looks whether it is gone looks alone.
-    look: Mutex<()>,
+    /// Held while a check finds out if the contender is gone.
+    attempts: Mutex<()>,
 }
 
 impl Subject {
-    /// A contender with what is known of its surroundings.
+    /// Creates the subject from the contender and its known dependencies.
     #[must_use]
     pub fn new(
         target: Target,
         secrets: Secrets,
-        upstream: Option<UpstreamSide>,
-        database: Option<DatabaseSide>,
+        upstream: Option<RecordingUpstream>,
+        database: Option<Database>,
     ) -> Self {
         Self {
             client: Client::new(target.address, target.host, target.prefix),
             secrets,
-            upstream: upstream.map(|side| side.0),
-            database: database.map(|side| side.0),
+            upstream,
+            database,
             is_concurrent: OnceLock::new(),
             burst: AtomicUsize::new(1),
             is_gone: AtomicBool::new(false),
-            look: Mutex::new(()),
+            attempts: Mutex::new(()),
         }
     }
 
-    /// Whether anything comes to `GET /info`, or to a path that nobody has.
+    /// Returns true if any response comes to `GET /info` or to an unknown path.
     fn is_answering(&self) -> bool {
         let is_answered = |path: &str| self.client.is_answered(&self.get(path));
         scope(|scope| {
-            let nowhere = scope.spawn(|| is_answered(NOWHERE));
-            is_answered(routes::INFO) || nowhere.join().unwrap_or(false)
+            let unknown = scope.spawn(|| is_answered(UNKNOWN_PATH));
+            is_answered(routes::INFO) || unknown.join().unwrap_or(false)
         })
     }
 
-    /// Whether it answered no more when [`Subject::look_after`] looked.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
     }
 
-    /// After a check that failed: if an answer did not come, looks whether any comes at all. Nobody
-    /// waits for each of the checks that are left if none does.
-    pub fn look_after(&self) {
-        let _alone = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Finds out, after a check that lost a response, if any response comes at all. Without one the
+    /// rest of the checks is not run, as each would wait for its timeout.
+    pub(crate) fn probe_after_failure(&self) {
+        let _guard = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_gone() || !self.client.has_lost_any() {
             return;
         }
-        let begun = Instant::now();
-        for _ in 0..LOOKS {
+        let started = Instant::now();
+        for _ in 0..ATTEMPTS {
             if self.is_answering() {
                 return;
             }
-            if begun.elapsed() >= PATIENCE {
+            if started.elapsed() >= TIMEOUT {
                 break;
             }
-            sleep(BETWEEN_LOOKS);
+            sleep(ATTEMPT_INTERVAL);
         }
         self.is_gone.store(true, Ordering::Relaxed);
     }
 
-    /// So many requests on each connection, or fewer where fewer are asked for.
-    pub fn each(&self, requests: usize) -> usize {
-        self.burst().min(requests)
-    }
-
-    /// Requests on each connection where thousands are asked for.
-    pub fn burst(&self) -> usize {
+    /// Returns the requests per connection where a check sends thousands.
+    pub(crate) fn burst(&self) -> usize {
         self.burst.load(Ordering::Relaxed)
     }
 
-    /// Asks for so many requests on each connection where thousands are asked for.
-    pub fn set_burst(&self, burst: usize) {
+    pub(crate) fn set_burst(&self, burst: usize) {
         self.burst.store(burst, Ordering::Relaxed);
     }
 
-    /// The first of these sides that is not in the harness's hands.
-    pub fn lacks(&self, needs: &[Side]) -> Option<Side> {
-        needs.iter().copied().find(|side| match side {
-            Side::Upstream => self.upstream.is_none(),
-            Side::Database => self.database.is_none(),
-            Side::DatabaseServer => !self.database.as_ref().is_some_and(Database::is_own),
+    /// Sends a request on 100 connections at the same time, `each` times one after the other on each, or
+    /// fewer times where the run asks for a smaller burst.
+    pub(crate) fn send_burst(
+        &self,
+        request: &Request,
+        each: usize,
+    ) -> impl Iterator<Item = Verdict<Exchange>> + use<> {
+        let list = vec![request.clone(); each.min(self.burst())];
+        let lists = vec![list; CONNECTIONS];
+        self.client.send_at_once(lists).into_iter().flatten()
+    }
+
+    /// Returns the first of these dependencies that the harness does not control.
+    pub(crate) fn lacks(&self, needs: &[Dependency]) -> Option<Dependency> {
+        needs.iter().copied().find(|dependency| match dependency {
+            Dependency::Upstream => self.upstream.is_none(),
+            Dependency::Database => self.database.is_none(),
+            Dependency::DatabaseServer => !self.database.as_ref().is_some_and(Database::is_own),
         })
     }
 
-    /// A turn with the upstream; a check that asks for it needs [`Side::Upstream`].
-    pub fn upstream(&self) -> Result<upstream::Turn<'_>> {
-        let upstream = self.upstream.as_ref();
-        Ok(upstream.context(Side::Upstream.missing())?.turn())
+    /// Locks the upstream for a check that needs [`Dependency::Upstream`].
+    ///
+    /// # Errors
+    /// The harness does not control the upstream.
+    pub fn upstream(&self) -> Result<upstream::Guard<'_>> {
+        let upstream = self.upstream_if_any();
+        upstream.context(Dependency::Upstream.missing())
     }
 
-    /// A turn with the database; a check that asks for it needs [`Side::Database`].
-    pub fn database(&self) -> Result<database::Turn<'_>> {
-        let database = self.database.as_ref();
-        Ok(database.context(Side::Database.missing())?.turn())
+    /// Locks the database for a check that needs [`Dependency::Database`].
+    ///
+    /// # Errors
+    /// The harness does not control the database.
+    pub fn database(&self) -> Result<database::Guard<'_>> {
+        let database = self.database_if_any();
+        database.context(Dependency::Database.missing())
     }
 
-    /// A turn with the upstream, if it is in the harness's hands: for what must not count among
-    /// another check's calls.
-    pub fn upstream_if_any(&self) -> Option<upstream::Turn<'_>> {
-        self.upstream.as_ref().map(RecordingUpstream::turn)
+    /// Locks the upstream, if the harness controls it, so that a request is not counted among the calls
+    /// of another check.
+    pub(crate) fn upstream_if_any(&self) -> Option<upstream::Guard<'_>> {
+        self.upstream.as_ref().map(RecordingUpstream::lock)
     }
 
-    /// A turn with the database, if it is in the harness's hands.
-    pub fn database_if_any(&self) -> Option<database::Turn<'_>> {
-        self.database.as_ref().map(Database::turn)
+    /// Locks the database, if the harness controls it.
+    pub(crate) fn database_if_any(&self) -> Option<database::Guard<'_>> {
+        self.database.as_ref().map(Database::lock)
     }
 
-    /// While this is held, nothing else makes a contender wait that does one thing at a time.
-    pub fn alone(&self) -> Option<upstream::Turn<'_>> {
-        let concurrent = *self.is_concurrent.get_or_init(|| self.probe());
-        if concurrent {
+    /// Keeps other checks from delaying a contender that handles one request at a time.
+    pub(crate) fn lock_if_serial(&self) -> Option<upstream::Guard<'_>> {
+        let is_concurrent = *self.is_concurrent.get_or_init(|| self.probe_concurrency());
+        if is_concurrent {
             None
         } else {
             self.upstream_if_any()
         }
     }
 
-    /// Whether `/info` answers while `/catalog` waits for the upstream.
-    fn probe(&self) -> bool {
+    /// Returns true if `/info` is answered while `/catalog` waits for the upstream.
+    fn probe_concurrency(&self) -> bool {
         let Some(upstream) = self.upstream_if_any() else {
             return false;
         };
         let product = fixtures::PRODUCT_JSON.as_bytes();
         upstream.behave(Behaviour::Product(product.into(), PROBE_DELAY));
         scope(|scope| {
-            let waiting = scope.spawn(|| self.client.ask(self.get(routes::CATALOG)));
-            let called = upstream.is_called(1, PROBE_DELAY);
-            let info = self.client.ask(self.get(routes::INFO));
-            let meanwhile = !waiting.is_finished();
-            called && meanwhile && info.is_ok()
+            let waiting = scope.spawn(|| self.send(self.get(routes::CATALOG)).is_ok());
+            let is_called = upstream.is_called(1, PROBE_DELAY);
+            let info = self.send(self.get(routes::INFO));
+            is_called && !waiting.is_finished() && info.is_ok()
         })
     }
 
-    /// A `GET` of k6's form.
-    pub fn get(&self, path: &str) -> Request {
-        self.client.get(path)
+    /// Creates a `GET` of k6's form.
+    pub(crate) fn get(&self, path: &str) -> Request {
+        self.client.request("GET", path)
     }
 
-    /// A token of k6's form.
-    pub fn token(&self, claims: &Claims) -> String {
+    /// Creates a token of k6's form.
+    pub(crate) fn token(&self, claims: &Claims) -> String {
         token::sign(claims, &self.secrets.jwt_secret)
     }
 
-    /// `GET /users/me` of k6's form.
-    pub fn get_me(&self, claims: &Claims) -> Request {
+    /// Creates a `GET /users/me` of k6's form.
+    pub(crate) fn get_me(&self, claims: &Claims) -> Request {
         self.get(routes::USERS_ME).token(&self.token(claims))
     }
 
-    /// `POST /movies` of k6's form, with this body.
-    pub fn post_movie(&self, claims: &Claims, body: impl Into<Vec<u8>>) -> Request {
-        self.client
-            .request("POST", routes::MOVIES)
-            .token(&self.token(claims))
-            .json(body)
+    /// Creates a `POST /movies` with a token, and without a body or its type.
+    pub(crate) fn post_without_body(&self, claims: &Claims) -> Request {
+        let request = self.client.request("POST", routes::MOVIES);
+        request.token(&self.token(claims))
     }
 
-    /// As [`Subject::post_movie`], with k6's user and body.
-    pub fn post_k6_movie(&self) -> Request {
+    /// Creates a `POST /movies` of k6's form with this body.
+    pub(crate) fn post_movie(&self, claims: &Claims, body: impl Into<Vec<u8>>) -> Request {
+        self.post_without_body(claims).json(body)
+    }
+
+    /// Creates a `POST /movies` of k6's form with k6's user and movie.
+    pub(crate) fn post_k6_movie(&self) -> Request {
         self.post_movie(&fixtures::claims(), random::k6_movie())
     }
 
     /// Sends a request on a connection of its own.
-    pub fn ask(&self, request: Request) -> Result<super::client::Exchange, Failure> {
-        self.client.ask(request)
+    pub(crate) fn send(&self, request: Request) -> Verdict<Exchange> {
+        self.client.send_within(request, TIMEOUT)
     }
 }

@@ -1,5 +1,5 @@
-//! The upstream of a contender under check: the suite's own, with a recorder in front. What it
-//! serves changes from one request to the next, and every call is counted.
+//! The upstream of a contender: the suite's own behind a recorder. Checks change what it serves from one
+//! request to the next, and every call is counted.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -26,40 +26,39 @@ use upstream::Reset;
 
 use testbed::port::Kept;
 
-/// Longest time that an answer is held back on purpose: the longest deadline of the contract, and
-/// what a check waits beyond it. Then the connection is reset, so that a contender without a
-/// deadline can go on.
+/// Longest delay of a response on purpose: the longest deadline of the contract and the tolerance of the
+/// checks. Then the connection is reset, so that a contender without a deadline can continue.
 const HOLD_MAX: Duration = Duration::from_secs(8);
 
-/// Time for a listener to be gone once it was told to.
+/// Timeout of the end of a listener.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections that fill the queue of a listener that accepts none.
 const QUEUE_FILLERS: usize = 4;
 
-/// Time for the connections that are idle then to be closed.
+/// Time in which the idle connections of a stopped server are closed.
 const IDLE_CLOSE: Duration = Duration::from_millis(100);
 
 type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What the next calls get.
+/// The response to the next calls.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// These bytes as the product, after this time.
+    /// These bytes as the product, after this delay.
     Product(Bytes, Duration),
-    /// A refusal of the key, whatever it is.
+    /// A refusal of the key, right or wrong.
     Refusal,
     /// A fault of the contract.
     Fault(Fault),
 }
 
-/// One call of the product.
+/// One call of the upstream.
 #[derive(Clone, Debug)]
-pub struct Call {
-    /// Method and path, as `GET /data`.
-    pub line: String,
-    /// Whether it carried the key.
-    pub has_key: bool,
+pub(crate) struct Call {
+    /// Method and path, such as `GET /data`.
+    pub(crate) line: String,
+    /// True if it carried the key.
+    pub(crate) has_key: bool,
 }
 
 #[derive(Debug)]
@@ -70,14 +69,14 @@ struct Recorder {
     counter: Counter,
 }
 
-/// What is kept of calls while a contender is measured: a number, and the time they took.
+/// Counts the calls while a contender is measured, and their time.
 #[derive(Debug, Default)]
 struct Counter {
-    /// Nothing else is kept, and every call gets the contract's product.
+    /// True while calls are only counted, and every call gets the contract's product.
     is_all: AtomicBool,
     calls: AtomicU64,
-    /// Sum of the times that calls were in our hands, in nanoseconds.
-    in_hand_ns: AtomicU64,
+    /// Sum of the times from call to response, in nanoseconds.
+    in_service_ns: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -93,8 +92,8 @@ impl Recorder {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What this call gets, and its place among those in flight.
-    fn take_down<B>(&self, request: &Request<B>) -> (Behaviour, Flight<'_>) {
+    /// Records a call. Returns the response to it, and its place among those in flight.
+    fn record<B>(&self, request: &Request<B>) -> (Behaviour, Flight<'_>) {
         let key = format!("Bearer {}", self.api_key);
         let sent = request.headers().get(AUTHORIZATION);
         let call = Call {
@@ -117,13 +116,13 @@ impl Recorder {
 pub struct RecordingUpstream {
     recorder: Arc<Recorder>,
     port: Kept,
-    /// None while it is refused or unreachable.
+    /// None while connections are refused or not accepted.
     server: Mutex<Option<Background>>,
-    turn: Mutex<()>,
+    lock: Mutex<()>,
 }
 
 impl RecordingUpstream {
-    /// Listens; port 0 takes a free one.
+    /// Starts to listen; port 0 takes a free one.
     ///
     /// # Errors
     /// The address cannot be listened on.
@@ -131,7 +130,7 @@ impl RecordingUpstream {
         let recorder = Arc::new(Recorder {
             api_key: api_key.to_owned(),
             book: Mutex::new(Book {
-                behaviour: honest(),
+                behaviour: default_behaviour(),
                 calls: Vec::new(),
                 in_flight: 0,
                 in_flight_max: 0,
@@ -145,38 +144,38 @@ impl RecordingUpstream {
             recorder,
             port,
             server: Mutex::new(Some(server)),
-            turn: Mutex::new(()),
+            lock: Mutex::new(()),
         })
     }
 
-    /// Where it listens.
+    /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// Waits until no other check uses it. From then on it serves the contract's product, and
-    /// calls are counted from zero.
-    pub fn turn(&self) -> Turn<'_> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Turn {
+    /// Waits until no other check uses the upstream, which then serves the contract's product and counts
+    /// calls from zero.
+    pub fn lock(&self) -> Guard<'_> {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = Guard {
             upstream: self,
-            _turn: turn,
+            _guard: guard,
         };
-        turn.behave(honest());
-        turn
+        guard.behave(default_behaviour());
+        guard
     }
 }
 
-/// One check's turn with the upstream; when it ends, the contract's product is served again. A call
-/// that came within it keeps what it was given.
+/// Exclusive use of the upstream; when it ends, the contract's product is served again. A call that
+/// came before the end keeps its response.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Guard<'a> {
     upstream: &'a RecordingUpstream,
-    _turn: MutexGuard<'a, ()>,
+    _guard: MutexGuard<'a, ()>,
 }
 
-impl<'a> Turn<'a> {
-    /// What calls get from now on; they are counted from zero.
+impl<'a> Guard<'a> {
+    /// Sets the response to the next calls, and counts them from zero.
     pub fn behave(&self, behaviour: Behaviour) {
         let mut book = self.upstream.recorder.book();
         book.behaviour = behaviour;
@@ -184,31 +183,30 @@ impl<'a> Turn<'a> {
         book.in_flight_max = book.in_flight;
     }
 
-    /// This text as the product.
+    /// Serves a text as the product, and counts calls from zero.
     pub fn serve(&self, product: impl Into<Bytes>) {
         self.behave(Behaviour::Product(product.into(), Duration::ZERO));
     }
 
-    /// From now on every call gets the contract's product as soon as the suite's upstream can give
-    /// it: calls are only counted.
+    /// Only counts calls from now on, each of which gets the contract's product without a delay.
     pub fn count_only(self) -> Counting<'a> {
         let counter = &self.upstream.recorder.counter;
         counter.is_all.store(true, Ordering::Relaxed);
-        Counting { turn: self }
+        Counting { guard: self }
     }
 
-    /// The calls so far.
-    pub fn calls(&self) -> Vec<Call> {
+    /// Returns the calls so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.upstream.recorder.book().calls.clone()
     }
 
-    /// Most calls that were in flight at the same time.
-    pub fn in_flight_max(&self) -> usize {
+    /// Returns the largest number of calls in flight.
+    pub(crate) fn in_flight_max(&self) -> usize {
         self.upstream.recorder.book().in_flight_max
     }
 
-    /// Whether this many calls come within this time.
-    pub fn is_called(&self, count: usize, time: Duration) -> bool {
+    /// Waits for a number of calls; returns false if they do not come in time.
+    pub(crate) fn is_called(&self, count: usize, time: Duration) -> bool {
         let recorder = &self.upstream.recorder;
         let waited = recorder
             .called
@@ -217,10 +215,10 @@ impl<'a> Turn<'a> {
         book.calls.len() >= count
     }
 
-    /// Runs `check` while nobody listens: connections are refused.
+    /// Runs `check` while nothing listens: connections are refused.
     ///
     /// # Errors
-    /// The listener cannot be made again.
+    /// The upstream cannot listen again.
     pub fn while_refusing<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
         self.stop()?;
         let checked = check();
@@ -228,11 +226,11 @@ impl<'a> Turn<'a> {
         Ok(checked)
     }
 
-    /// Runs `check` while connections are neither taken nor refused.
+    /// Runs `check` while connections are neither accepted nor refused.
     ///
     /// # Errors
-    /// The port cannot be had, or the listener not be made again.
-    pub fn while_unreachable<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
+    /// The port is in use, or the upstream cannot listen again.
+    pub(crate) fn while_unreachable<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
         self.stop()?;
         let address = self.upstream.address();
         let full = full_listener(address).context("making the upstream unreachable")?;
@@ -242,15 +240,15 @@ impl<'a> Turn<'a> {
         Ok(checked)
     }
 
-    /// Asks until no call comes of it, while nobody listens. On a busy machine an idle connection may
-    /// outlive its listener for a while: a call there is reset, which says nothing of connections
-    /// that cannot be opened. Ends because every call ends its own.
-    pub fn uncalled<T>(&self, ask: impl Fn() -> T) -> T {
+    /// Repeats `send` until it causes no call, while nothing listens. On a busy machine an idle connection
+    /// may outlive its listener for a while: a call there is reset, which is not a refused connection.
+    /// It ends because every call ends its connection.
+    pub(crate) fn until_uncalled<T>(&self, send: impl Fn() -> T) -> T {
         loop {
             self.behave(Behaviour::Fault(Fault::Reset));
-            let answer = ask();
+            let sent = send();
             if self.calls().is_empty() {
-                return answer;
+                return sent;
             }
         }
     }
@@ -262,7 +260,7 @@ impl<'a> Turn<'a> {
 
     /// Stops listening. Calls of other checks that are still held go on.
     fn stop(&self) -> Result<()> {
-        // For a call on a connection that is not closed yet.
+        // The response to a call on a connection that is not closed yet.
         self.behave(Behaviour::Fault(Fault::Reset));
         let server = self.server().take();
         thread::spawn(move || drop(server));
@@ -278,8 +276,8 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// Listens again. A process that another thread starts has a copy of the last listener between
-    /// its fork and its exec, so the port may be in use for a moment.
+    /// Listens again. The port may be in use for a moment: a process that another thread starts has a copy
+    /// of the last listener between its fork and its exec.
     fn start_again(&self) -> Result<()> {
         let deadline = std::time::Instant::now() + CLOSE_TIMEOUT;
         let server = loop {
@@ -294,41 +292,41 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.behave(honest());
+        self.behave(default_behaviour());
     }
 }
 
 /// The upstream while a contender is measured.
 #[derive(Debug)]
 pub struct Counting<'a> {
-    turn: Turn<'a>,
+    guard: Guard<'a>,
 }
 
 impl Counting<'_> {
-    /// Calls that were answered so far, and the sum of the times that they were in our hands.
+    /// Returns the number of responses so far, and the sum of the times from call to response.
     pub fn count(&self) -> (u64, Duration) {
-        let counter = &self.turn.upstream.recorder.counter;
-        let in_hand = Duration::from_nanos(counter.in_hand_ns.load(Ordering::Relaxed));
-        (counter.calls.load(Ordering::Relaxed), in_hand)
+        let counter = &self.guard.upstream.recorder.counter;
+        let in_service = Duration::from_nanos(counter.in_service_ns.load(Ordering::Relaxed));
+        (counter.calls.load(Ordering::Relaxed), in_service)
     }
 }
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
-        let counter = &self.turn.upstream.recorder.counter;
+        let counter = &self.guard.upstream.recorder.counter;
         counter.is_all.store(false, Ordering::Relaxed);
     }
 }
 
-fn honest() -> Behaviour {
+fn default_behaviour() -> Behaviour {
     let product = Bytes::from_static(fixtures::PRODUCT_JSON.as_bytes());
     Behaviour::Product(product, Duration::ZERO)
 }
 
-/// A listener whose queue is full, and the connections that fill it: the kernel drops what else
-/// comes (Linux, `listen(2)`).
+/// Opens a listener whose queue is full, and the connections that fill it: the kernel drops further
+/// connections (Linux, `listen(2)`).
 pub fn full_listener(address: SocketAddr) -> Result<(TcpListener, Vec<Socket>)> {
     let new_socket = || Socket::new(Domain::for_address(address), Type::STREAM, None);
     let listener = new_socket()?;
@@ -339,7 +337,7 @@ pub fn full_listener(address: SocketAddr) -> Result<(TcpListener, Vec<Socket>)> 
     for _ in 0..QUEUE_FILLERS {
         let filler = new_socket()?;
         filler.set_nonblocking(true)?;
-        // In progress, or waiting for ever: both fill the queue.
+        // In progress or pending for ever: both fill the queue.
         let _ = filler.connect(&address.into());
         fillers.push(filler);
     }
@@ -360,7 +358,7 @@ fn serve(recorder: &Arc<Recorder>, address: SocketAddr) -> Result<Background> {
     let make_service = move |_| {
         let (recorder, inner) = (Arc::clone(&recorder), upstream::service(&config));
         Ok(tower::service_fn(move |request| {
-            answer(Arc::clone(&recorder), inner.clone(), request)
+            respond(Arc::clone(&recorder), inner.clone(), request)
         }))
     };
     server
@@ -368,8 +366,8 @@ fn serve(recorder: &Arc<Recorder>, address: SocketAddr) -> Result<Background> {
         .context("starting the recording upstream")
 }
 
-/// Takes a call down and gives it what is served now.
-async fn answer<B>(
+/// Records a call and responds as checks have set.
+async fn respond<B>(
     recorder: Arc<Recorder>,
     inner: impl Service<Request<Incoming>, Response = Response<B>, Error = Reset>,
     mut request: Request<Incoming>,
@@ -387,7 +385,7 @@ where
             .await?
             .map(|body| held(body, held_until)));
     }
-    let (behaviour, _flight) = recorder.take_down(&request);
+    let (behaviour, _flight) = recorder.record(&request);
     let is_data = request.uri().path() == routes::UPSTREAM_DATA;
     let mut product = None;
     match behaviour {
@@ -416,24 +414,24 @@ where
 }
 
 impl Counter {
-    /// Counts a call by its answer.
+    /// Counts a call by its response.
     async fn count<B>(
         &self,
-        answer: impl Future<Output = Result<Response<B>, Reset>>,
+        response: impl Future<Output = Result<Response<B>, Reset>>,
     ) -> Result<Response<Body>, Reset>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let begun = Instant::now();
-        let answer = answer.await?;
-        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let started = Instant::now();
+        let response = response.await?;
+        let took = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.in_hand_ns.fetch_add(took, Ordering::Relaxed);
-        Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
+        self.in_service_ns.fetch_add(took, Ordering::Relaxed);
+        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
 }
 
-/// A body that breaks off if it has not ended by then.
+/// Resets a body that has not ended at a time.
 fn held<B>(body: B, until: Instant) -> Body
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -463,7 +461,7 @@ fn fault_path(fault: Fault) -> Uri {
     path.parse().expect("a fault's name is a path segment")
 }
 
-/// A call in flight until its answer is made.
+/// A call in flight until its response is created.
 struct Flight<'a>(&'a Recorder);
 
 impl Drop for Flight<'_> {
@@ -479,12 +477,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_on_a_connection_that_outlives_its_listener_is_asked_again() {
+    fn call_on_a_connection_that_outlives_its_listener_is_repeated() {
         let api_key = "a-key-of-the-test";
         let upstream = RecordingUpstream::start([127, 0, 0, 1].into(), 0, api_key).unwrap();
-        let turn = upstream.turn();
+        let guard = upstream.lock();
         let connect = || TcpStream::connect(upstream.address());
-        // No connection in the middle of a head is closed for being idle.
+        // A connection in the middle of a head is not closed as idle.
         let mut begun = connect().unwrap();
         write!(begun, "GET {} HTTP/1.1\r\n", routes::UPSTREAM_DATA).unwrap();
         let mut later = connect().unwrap();
@@ -492,8 +490,8 @@ mod tests {
         later.read_exact(&mut [0; 12]).unwrap();
 
         let asked = AtomicU64::new(0);
-        let refused = turn.while_refusing(|| {
-            turn.uncalled(|| match asked.fetch_add(1, Ordering::Relaxed) {
+        let refused = guard.while_refusing(|| {
+            guard.until_uncalled(|| match asked.fetch_add(1, Ordering::Relaxed) {
                 0 => {
                     let mut begun = &begun;
                     write!(begun, "host: a\r\nauthorization: Bearer {api_key}\r\n\r\n").unwrap();

@@ -1,58 +1,66 @@
-//! What came of a check.
+//! The result of a check.
 
 use serde::Serialize;
 
-use super::request::Request;
+use crate::request::Request;
 
-/// What a check returns: nothing to say, or why it did not pass.
-pub(crate) type Verdict = Result<(), Problem>;
+/// The result of running a check.
+pub(crate) type Verdict<T = ()> = Result<T, Problem>;
 
-/// Why a check did not pass.
+/// The reason why a check did not pass.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// The contender did something else than was expected.
+    /// The contender did not do what was expected.
     Failed(Box<Failure>),
-    /// It cannot be tried, and why.
+    /// The check cannot run, and why.
     NotChecked(&'static str),
-    /// The harness's own side broke: nothing is known of the contender.
+    /// The harness itself failed: nothing is known of the contender.
     Broken(anyhow::Error),
 }
 
-/// What was expected, and what came instead.
+/// A difference between the expected and the actual behaviour.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Failure {
-    /// The request, as a command line that sends it again; none if no single request failed.
+    /// A command line that repeats the request; none if no single request failed.
     pub sent: Option<String>,
-    /// What was expected.
+    /// The expected behaviour.
     pub expected: String,
-    /// What came.
-    pub came: String,
-    /// Where the two differ, a line each; empty where the two lines above say it all.
+    /// The actual behaviour.
+    pub actual: String,
+    /// The differences, a line each; empty where the two texts above say it all.
     pub difference: Vec<String>,
 }
 
 impl Failure {
-    /// Of more than one request, or of none.
-    pub fn new(expected: impl Into<String>, came: impl Into<String>) -> Self {
+    /// Creates a failure of several requests, or of none.
+    pub(crate) fn new(expected: impl Into<String>, actual: impl Into<String>) -> Self {
         Self {
             sent: None,
             expected: expected.into(),
-            came: came.into(),
+            actual: actual.into(),
             difference: Vec::new(),
         }
     }
 
-    /// Of this request.
-    pub fn of(request: &Request, expected: impl Into<String>, came: impl Into<String>) -> Self {
+    /// Creates a failure of one request.
+    pub(crate) fn of(
+        request: &Request,
+        expected: impl Into<String>,
+        actual: impl Into<String>,
+    ) -> Self {
         Self {
             sent: Some(request.command_line()),
-            ..Self::new(expected, came)
+            ..Self::new(expected, actual)
         }
     }
 
-    /// With the lines of a difference.
-    pub fn differing(self, difference: Vec<String>) -> Self {
-        Self { difference, ..self }
+    fn map(self, change: impl Fn(&str) -> String) -> Self {
+        Self {
+            sent: self.sent.map(|text| change(&text)),
+            expected: change(&self.expected),
+            actual: change(&self.actual),
+            difference: self.difference.iter().map(|line| change(line)).collect(),
+        }
     }
 }
 
@@ -68,49 +76,100 @@ impl From<anyhow::Error> for Problem {
     }
 }
 
-/// Fails unless `condition` holds.
+/// Fails unless `condition` is true.
 pub(crate) fn ensure(
     condition: bool,
     expected: impl Into<String>,
-    came: impl Into<String>,
-) -> Result<(), Failure> {
-    if condition {
-        return Ok(());
+    actual: impl Into<String>,
+) -> Verdict {
+    match condition {
+        true => Ok(()),
+        false => Err(Failure::new(expected, actual).into()),
     }
-    Err(Failure::new(expected, came))
 }
 
-/// What became of a check in one run.
+/// The outcome of a check in one run.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It passed.
+    /// The check passed.
     Passed,
-    /// It failed, and had to pass.
+    /// The check failed and is required.
     Failed(Failure),
-    /// It failed above the level that had to pass: reported, not required.
+    /// The check failed and is not required: it is of a higher level.
     Deviates(Failure),
-    /// It failed as the contender declares.
+    /// The check failed as the contender declares.
     Declared {
-        /// Why, in the contender's words.
+        /// The reason, in the contender's words.
         why: String,
-        /// What was seen.
+        /// The failure.
         #[serde(flatten)]
         failure: Failure,
     },
-    /// It passed, but the contender declares that it does not.
+    /// The check passed, but the contender declares that it does not.
     Stale {
         /// The declaration.
         why: String,
     },
-    /// It could not be tried.
+    /// The check could not run.
     NotChecked {
-        /// What is missing for it.
+        /// The missing dependency.
         why: String,
     },
-    /// The harness's own side broke.
+    /// The harness itself failed.
     Broken {
-        /// How.
+        /// The error.
         why: String,
     },
+}
+
+impl Outcome {
+    /// Changes every text about the contender, such as to hide secrets.
+    pub(crate) fn map(self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(failure.map(change)),
+            Self::Deviates(failure) => Self::Deviates(failure.map(change)),
+            Self::Declared { why, failure } => {
+                let failure = failure.map(change);
+                Self::Declared { why, failure }
+            }
+            Self::Broken { why } => Self::Broken { why: change(&why) },
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testbed::secrets::Secrets;
+
+    use super::*;
+
+    fn failure(text: &str) -> Failure {
+        Failure {
+            sent: Some(text.to_owned()),
+            difference: vec![text.to_owned()],
+            ..Failure::new(text, text)
+        }
+    }
+
+    #[test]
+    fn private_secrets_and_tokens_are_hidden_everywhere() {
+        let secrets = Secrets {
+            jwt_secret: "s3cret".to_owned(),
+            api_key: "k3y".to_owned(),
+        };
+        let outcome = Outcome::Failed(failure("a s3cret, k3y and 'Bearer eyJh.eyJz.x-_1' eyJ"));
+        let expected = "a <hidden>, <hidden> and 'Bearer <hidden>' eyJ";
+        let hidden = outcome.map(|text| secrets.hide(text));
+        assert_eq!(hidden, Outcome::Failed(failure(expected)));
+    }
+
+    #[test]
+    fn public_secrets_are_shown() {
+        let secrets = Secrets::bench();
+        let text = format!("{} Bearer eyJh.eyJz.x", secrets.jwt_secret);
+        let outcome = Outcome::Deviates(failure(&text));
+        assert_eq!(outcome.clone().map(|text| secrets.hide(text)), outcome);
+    }
 }

@@ -177,7 +177,7 @@ impl Bench<'_> {
                 Outcome::Failed(failure) => failed.push(Failed {
                     slug: row.slug,
                     expected: failure.expected,
-                    actual: failure.came,
+                    actual: failure.actual,
                 }),
                 other => failed.push(Failed {
                     slug: row.slug,

@@ -3,7 +3,6 @@
 use std::fs;
 use std::process::Command;
 
-use conformance::{Level, Options, Outcome as CheckOutcome, Secrets, Subject, Target, run};
 use serde_json::Value;
 
 use crate::sandbox::{Sandbox, outcome};
@@ -157,81 +156,4 @@ fn contender_of_a_checkout_is_built_and_checked_by_its_definition() {
     let [gin, hollow] = ["gin (Go, gin): 1 checks", "hollow (L, F): 1 checks"];
     let (gin, hollow) = (check.out.find(gin), check.out.find(hollow));
     assert!(gin.is_some() && gin < hollow, "{}", check.out);
-}
-
-/// Checks a part of `/info` and `/movies` of a server that responds with `{}` and declares these
-/// deviations.
-fn check_declaring(deviations: &[(&str, &str)]) -> anyhow::Result<conformance::Report> {
-    let target = Target::local(server::start());
-    let subject = Subject::new(target, Secrets::bench(), None, None);
-    let only = ["info/*", "movies/accepts-*"].map(|text| glob::Pattern::new(text).unwrap());
-    let deviations = deviations.iter();
-    let options = Options {
-        only: only.into(),
-        required: Level::Core,
-        deviations: deviations
-            .map(|(slug, why)| ((*slug).to_owned(), (*why).to_owned()))
-            .collect(),
-        ..Options::all_of(Level::Strict)
-    };
-    run(subject, &options)
-}
-
-#[test]
-fn declared_deviation_has_its_reason_unless_the_check_passes() {
-    let declared = [
-        ("info/field-order", "no fields"),
-        ("info/content-type", "text"),
-    ];
-    let report = check_declaring(&declared).unwrap();
-    let outcome_of = |slug: &str| {
-        let row = report.checks.iter().find(|row| row.slug == slug).unwrap();
-        row.outcome.clone()
-    };
-    assert!(matches!(outcome_of("info/200"), CheckOutcome::Failed(_)));
-    assert!(matches!(outcome_of("info/405"), CheckOutcome::Deviates(_)));
-    let CheckOutcome::Declared { why, .. } = outcome_of("info/field-order") else {
-        panic!("{report:#?}")
-    };
-    assert_eq!(why, "no fields");
-    let why = "text".to_owned();
-    assert_eq!(outcome_of("info/content-type"), CheckOutcome::Stale { why });
-    // A pattern holds as long as one of its checks deviates.
-    let report = check_declaring(&[("info/[cf]*e*", "some")]).unwrap();
-    let row = report
-        .checks
-        .iter()
-        .find(|row| row.slug == "info/content-type");
-    assert_eq!(row.unwrap().outcome, CheckOutcome::Passed);
-}
-
-#[test]
-fn unknown_or_work_checks_cannot_be_declared() {
-    for (slug, phrase) in [
-        ("info/no-such-check", "names no check"),
-        ("info/fresh-ids", "cannot be declared away"),
-        ("[", "the deviation \"[\""),
-    ] {
-        let error = format!("{:#}", check_declaring(&[(slug, "why")]).unwrap_err());
-        assert!(error.contains(phrase), "{error}");
-    }
-}
-
-#[test]
-fn every_check_names_a_section_of_the_contract_or_an_rfc() {
-    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONTRACT.md");
-    let document = fs::read_to_string(document).unwrap();
-    let sections = document.lines().filter_map(|line| line.strip_prefix("## "));
-    let anchors: Vec<_> = sections
-        .map(|section| section.to_lowercase().replace(' ', "-"))
-        .collect();
-    for check in conformance::all() {
-        for source in check.source.split("; ") {
-            let is_known = match source.strip_prefix("docs/CONTRACT.md#") {
-                Some(anchor) => anchors.iter().any(|known| known == anchor),
-                None => source.starts_with("RFC "),
-            };
-            assert!(is_known, "{}: {source}", check.slug);
-        }
-    }
 }

@@ -1,20 +1,21 @@
-//! Tokens: who is let in, who is not, and how the refusal looks. Every case is asked of both
-//! endpoints that want a token.
+//! Tokens that are refused or accepted. Every case is checked at both endpoints that require one.
 
 mod bad;
 mod good;
+mod signer;
 
 use std::collections::BTreeSet;
 
 use schema::{Claims, ErrorCode, Profile, fixtures, routes};
 
-use super::super::client::Exchange;
-use super::super::request::Request;
-use super::super::verdict::{Failure, Verdict, ensure};
-use super::super::{Check, Level, Subject, random};
-use super::{movies, value};
+use self::signer::{Bearer, Headers, Signer};
+use super::{AUTHENTICATION, Group, movies, value};
+use crate::client::Exchange;
+use crate::request::Request;
+use crate::verdict::{Verdict, ensure};
+use crate::{Check, Dependency, Subject, random};
 
-/// An endpoint that wants a token.
+/// An endpoint that requires a token.
 #[derive(Clone, Copy)]
 enum Endpoint {
     Movies,
@@ -22,8 +23,6 @@ enum Endpoint {
 }
 
 impl Endpoint {
-    const ALL: [Self; 2] = [Self::Movies, Self::UsersMe];
-
     fn name(self) -> &'static str {
         match self {
             Self::Movies => "movies",
@@ -38,7 +37,7 @@ impl Endpoint {
         }
     }
 
-    /// A right request but for these `Authorization` headers.
+    /// Creates a valid request but for these `Authorization` headers.
     fn request(self, subject: &Subject, headers: &[String]) -> Request {
         let request = match self {
             Self::Movies => subject.client.request("POST", routes::MOVIES),
@@ -53,144 +52,140 @@ impl Endpoint {
         }
     }
 
-    /// Sends it, while no other check counts what it causes.
-    fn ask(self, subject: &Subject, headers: &[String]) -> Result<Exchange, Failure> {
-        let _turn = match self {
+    /// Sends the request while no other check counts its scan of the database.
+    fn send(self, subject: &Subject, headers: &[String]) -> Verdict<Exchange> {
+        let _guard = match self {
             Self::Movies => None,
             Self::UsersMe => subject.database_if_any(),
         };
-        subject.ask(self.request(subject, headers))
+        subject.send(self.request(subject, headers))
     }
 }
 
 pub(super) fn checks() -> Vec<Check> {
     let mut checks = Vec::new();
-    for endpoint in Endpoint::ALL {
-        for case in bad::cases().filter(|case| case.work) {
-            checks.push(refuses(endpoint, &case));
+    for endpoint in [Endpoint::Movies, Endpoint::UsersMe] {
+        for case in bad::cases().into_iter().filter(|case| case.is_work) {
+            checks.push(refuses(endpoint, case));
         }
-        for case in bad::cases() {
-            checks.push(is_401(endpoint, &case));
-        }
-        for case in good::cases() {
-            checks.push(accepts(endpoint, case));
-        }
+        checks.extend(bad::cases().into_iter().map(|case| is_401(endpoint, case)));
+        checks.extend(
+            good::cases()
+                .into_iter()
+                .map(|case| accepts(endpoint, case)),
+        );
     }
-    checks.push(Check::new(
+    checks.push(Group::strict(AUTHENTICATION).check(
         "movies/401-before-body",
-        Level::Strict,
-        "The token is checked before the body is read: a bad token is 401 whatever the body is, and even if it never comes.",
-        "docs/CONTRACT.md#authentication",
+        "The token is verified before the body is read: a bad token is 401 whatever the body, even if it never comes.",
         before_body,
     ));
     checks
 }
 
-/// `work`: who is not let in gets no answer of a success.
-fn refuses(endpoint: Endpoint, case: &bad::Case) -> Check {
-    let make = case.make;
-    let check = Check::new(
+/// Creates a check of level `work`: a bad token gets no successful response.
+fn refuses(endpoint: Endpoint, case: bad::Case) -> Check {
+    let description = format!(
+        "{} {} is refused with any status.",
+        endpoint.line(),
+        case.token
+    );
+    // The rules of the public field do not ask for `exp`: a contender may declare that it is ignored.
+    let declarable = case.name == bad::EXPIRED;
+    let check = Group::work(case.source).check(
         format!("{}/refuses-{}", endpoint.name(), case.name),
-        Level::Work,
-        format!(
-            "{} is refused {}, whatever the status.",
-            endpoint.line(),
-            case.what
-        ),
-        case.source,
+        description,
         move |subject| {
-            for headers in make(&bad::Signer::of(subject)) {
-                let exchange = endpoint.ask(subject, &headers)?;
-                if exchange.answer.status < 400 {
-                    return Err(exchange.failure("a refusal, status 400 or more").into());
+            send_all(endpoint, subject, &case, |exchange| {
+                match exchange.answer.status {
+                    400.. => Ok(()),
+                    _ => exchange.fail("a refusal, status 400 or more"),
                 }
-            }
-            Ok(())
+            })
         },
     );
-    // The field's rules ask for no `exp`: who says that it is not looked at is believed.
-    match case.name {
-        bad::EXPIRED => check.declarable(),
-        _ => check,
+    Check {
+        declarable,
+        ..check
     }
 }
 
-/// `strict`: the refusal is the contract's.
-fn is_401(endpoint: Endpoint, case: &bad::Case) -> Check {
-    let make = case.make;
-    Check::new(
+/// Creates a check of level `strict`: the refusal is the contract's.
+fn is_401(endpoint: Endpoint, case: bad::Case) -> Check {
+    let description = format!(
+        "{} {} is 401 with `WWW-Authenticate: Bearer`.",
+        endpoint.line(),
+        case.token
+    );
+    Group::strict(case.source).check(
         format!("{}/401-{}", endpoint.name(), case.name),
-        Level::Strict,
-        format!(
-            "{} {} is 401 with `WWW-Authenticate: Bearer`.",
-            endpoint.line(),
-            case.what
-        ),
-        case.source,
+        description,
         move |subject| {
-            for headers in make(&bad::Signer::of(subject)) {
-                endpoint
-                    .ask(subject, &headers)?
-                    .is_error(ErrorCode::InvalidToken)?;
-            }
-            Ok(())
+            send_all(endpoint, subject, &case, |exchange| {
+                exchange.is_error(ErrorCode::InvalidToken)
+            })
         },
     )
 }
 
-/// `strict`: who is let in is not turned away.
+fn send_all(
+    endpoint: Endpoint,
+    subject: &Subject,
+    case: &bad::Case,
+    expect: impl Fn(&Exchange) -> Verdict,
+) -> Verdict {
+    let requests: Vec<Headers> = (case.headers)(&Signer::of(subject));
+    let mut requests = requests.iter();
+    requests.try_for_each(|headers| expect(&endpoint.send(subject, headers)?))
+}
+
+/// Creates a check of level `strict`: a good token is not refused.
 fn accepts(endpoint: Endpoint, case: good::Case) -> Check {
-    let check = Check::new(
+    let group = Group::strict(case.source);
+    let group = match endpoint {
+        Endpoint::Movies => group,
+        Endpoint::UsersMe => group.needs(&[Dependency::Database]),
+    };
+    group.check(
         format!("{}/accepts-{}", endpoint.name(), case.name),
-        Level::Strict,
-        format!("{} accepts {}.", endpoint.line(), case.what),
-        case.source,
+        format!("{} accepts {}.", endpoint.line(), case.token),
         move |subject| {
-            let sent = (case.make)(&bad::Signer::of(subject));
+            let bearers = (case.bearers)(&Signer::of(subject));
             match endpoint {
-                Endpoint::Movies => sent
+                Endpoint::Movies => bearers
                     .iter()
-                    .try_for_each(|sent| makes_a_movie(subject, sent)),
-                Endpoint::UsersMe => are_users(subject, &sent),
+                    .try_for_each(|bearer| creates_a_movie(subject, bearer)),
+                Endpoint::UsersMe => are_users(subject, &bearers),
             }
         },
-    );
-    match endpoint {
-        Endpoint::Movies => check,
-        Endpoint::UsersMe => check.needs(&[super::super::Side::Database]),
-    }
+    )
 }
 
-fn makes_a_movie(subject: &Subject, sent: &good::Sent) -> Verdict {
+fn creates_a_movie(subject: &Subject, bearer: &Bearer) -> Verdict {
     let claims = Claims {
-        sub: sent.sub.clone(),
-        name: sent.name.clone(),
+        sub: bearer.sub.clone(),
+        name: bearer.name.clone(),
         ..fixtures::claims()
     };
-    let exchange = Endpoint::Movies.ask(subject, std::slice::from_ref(&sent.header))?;
-    Ok(movies::is_movie(
-        &exchange,
-        &value(&fixtures::new_movie()),
-        &claims,
-    )?)
+    let headers = std::slice::from_ref(&bearer.header);
+    let exchange = Endpoint::Movies.send(subject, headers)?;
+    movies::is_movie(&exchange, &value(&fixtures::new_movie()), &claims)
 }
 
-/// Several tokens may be one user's. All rows at once: to log in takes longer than to ask.
-fn are_users(subject: &Subject, all: &[good::Sent]) -> Verdict {
-    let turn = subject.database()?;
-    let ids: BTreeSet<_> = all.iter().map(|sent| sent.sub.clone()).collect();
-    let profiles: Vec<_> = ids
-        .into_iter()
-        .map(|id| Profile {
-            id,
-            ..random::profile()
-        })
-        .collect();
-    let _rows = turn.insert(&profiles)?;
+/// Inserts all users at once, as connecting takes longer than a query. Tokens may share a user.
+fn are_users(subject: &Subject, bearers: &[Bearer]) -> Verdict {
+    let database = subject.database()?;
+    let ids: BTreeSet<_> = bearers.iter().map(|bearer| bearer.sub.clone()).collect();
+    let profiles = ids.into_iter().map(|id| Profile {
+        id,
+        ..random::profile()
+    });
+    let profiles: Vec<_> = profiles.collect();
+    let _rows = database.insert(&profiles)?;
     for profile in &profiles {
-        for sent in all.iter().filter(|sent| sent.sub == profile.id) {
-            let headers = std::slice::from_ref(&sent.header);
-            let exchange = subject.ask(Endpoint::UsersMe.request(subject, headers))?;
+        for bearer in bearers.iter().filter(|bearer| bearer.sub == profile.id) {
+            let headers = std::slice::from_ref(&bearer.header);
+            let exchange = subject.send(Endpoint::UsersMe.request(subject, headers))?;
             exchange.is(200, &value(profile))?;
         }
     }
@@ -209,12 +204,9 @@ fn before_body(subject: &Subject) -> Verdict {
         post().json("{}").withheld(),
     ];
     for request in requests {
-        subject.ask(request)?.is_error(ErrorCode::InvalidToken)?;
+        subject.send(request)?.is_error(ErrorCode::InvalidToken)?;
     }
-    let good = subject.ask(subject.post_k6_movie())?;
-    Ok(ensure(
-        good.answer.status == 201,
-        "201 for a good token afterwards",
-        good.came(),
-    )?)
+    let good = subject.send(subject.post_k6_movie())?;
+    let expected = "201 for a good token afterwards";
+    ensure(good.answer.status == 201, expected, good.actual())
 }

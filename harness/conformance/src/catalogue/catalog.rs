@@ -1,242 +1,199 @@
-//! `GET /catalog`: the upstream is called, its answer decoded and encoded, on every request.
+//! `GET /catalog`: the upstream is called, its response decoded and encoded, on every request.
 
 use std::time::Duration;
 
-use schema::{Product, routes};
+use schema::{Product, fixtures, routes};
 use serde_json::Value;
 
-use super::super::client::CONNECTIONS;
-use super::super::upstream::{Behaviour, Turn};
-use super::super::verdict::{Failure, Verdict, ensure};
-use super::super::{Check, Level, Side, Subject, random};
-use super::{in_order, value};
+use super::{ENDPOINTS, Group, value};
+use crate::upstream::{Behaviour, Guard};
+use crate::verdict::{Failure, Verdict, ensure};
+use crate::{Check, Dependency, Subject, random};
 
-const SOURCE: &str = "docs/CONTRACT.md#endpoints-of-the-target";
-const SOURCE_OF_CALL: &str = "docs/CONTRACT.md#the-upstream";
-
-/// Requests of a check that counts, more than any warm-up of a service that is right at first only.
+/// Requests of a check that counts: more than the warm-up of a service that works only at first.
 const REQUESTS: usize = 150;
 
-/// Requests on each connection when all are at once.
+/// Requests per connection when all connections send at once.
 const REQUESTS_EACH: usize = 3;
 
-/// Connections to the upstream that every contender may have.
+/// Most connections to the upstream of a contender.
 const CONNECTIONS_MAX: usize = 64;
 
-/// Time that the upstream takes while connections pile up.
+/// Delay of the upstream while calls pile up.
 const PILE_UP: Duration = Duration::from_millis(150);
 
-const FIELDS: [&str; 10] = [
-    "id",
-    "title",
-    "price",
-    "inStock",
-    "tags",
-    "rating",
-    "description",
-    "vendor",
-    "vendor.id",
-    "vendor.name",
-];
-
 pub(super) fn checks() -> Vec<Check> {
-    use Level::{Strict, Work};
+    let work = Group::work(ENDPOINTS).needs(&[Dependency::Upstream]);
+    let strict = Group::strict(ENDPOINTS).needs(&[Dependency::Upstream]);
+    let of_call = work.source("docs/CONTRACT.md#the-upstream");
     vec![
-        Check::new(
+        work.check(
             "catalog/product",
-            Work,
-            "The answer is the upstream's product, whatever it is: random texts, numbers and tags.",
-            SOURCE,
+            "The response is the upstream's product, with random texts, numbers and tags.",
             |subject| {
-                let turn = subject.upstream()?;
-                for _ in 0..10 {
-                    asks_for(subject, &turn, &random::product())?;
-                }
-                Ok(())
+                let upstream = subject.upstream()?;
+                (0..10).try_for_each(|_| is_product(subject, &upstream, &random::product()))
             },
         ),
-        Check::new(
+        work.check(
             "catalog/no-old-product",
-            Work,
-            "A product that changes upstream has changed on the next request: nothing is kept.",
-            SOURCE,
-            |subject| {
-                let turn = subject.upstream()?;
-                for _ in 0..REQUESTS {
-                    // As the one before, but for its price.
-                    let price = f64::from(fastrand::u32(1..1_000_000)) / 100.0;
-                    let known = schema::json::from_slice(schema::fixtures::PRODUCT_JSON.as_bytes());
-                    let product: Product<'_> = known.map_err(|_| anyhow::anyhow!("the product of schema/"))?;
-                    asks_for(subject, &turn, &Product { price, ..product })?;
-                }
-                Ok(())
-            },
+            "A product that changes upstream has changed on the next request: nothing is cached.",
+            no_old_product,
         ),
-        Check::new(
+        of_call.check(
             "catalog/one-call",
-            Work,
-            "Every request calls the upstream once: answers and calls are as many.",
-            SOURCE_OF_CALL,
+            "Every request calls the upstream once: there are as many calls as responses.",
             one_call,
         ),
-        Check::new(
+        of_call.check(
             "catalog/call",
-            Work,
             "The call is `GET {UPSTREAM_URL}/data` and carries the key.",
-            SOURCE_OF_CALL,
             |subject| {
-                let turn = subject.upstream()?;
-                subject.ask(subject.get(routes::CATALOG))?;
-                let calls = turn.calls();
+                let upstream = subject.upstream()?;
+                subject.send(subject.get(routes::CATALOG))?;
+                let calls = upstream.calls();
                 let Some(call) = calls.first() else {
                     return Err(Failure::new("a call of the upstream", "none").into());
                 };
-                ensure(call.line == "GET /data", "the call GET /data", call.line.clone())?;
-                Ok(ensure(call.has_key, "Authorization: Bearer <UPSTREAM_API_KEY>", "a call without the key")?)
+                let line = call.line.clone();
+                ensure(line == "GET /data", "the call GET /data", line)?;
+                let expected = "Authorization: Bearer <UPSTREAM_API_KEY>";
+                ensure(call.has_key, expected, "a call without the key")
             },
         ),
-        Check::new(
+        work.source("docs/CONTRACT.md#endpoints-of-the-target; RFC 8259, 7").check(
             "catalog/decodes",
-            Work,
-            "The upstream's bytes do not pass through: white space, escapes and another order of the fields are decoded.",
-            "docs/CONTRACT.md#endpoints-of-the-target; RFC 8259, 7",
+            "The upstream's response is decoded and encoded: its white space, escapes and order of fields do not pass through.",
             decodes,
         ),
-        Check::new(
+        work.check(
             "catalog/at-once",
-            Work,
-            "On 100 connections at once every answer is the product.",
-            SOURCE,
+            "On 100 connections at once every response is the product.",
             |subject| {
-                let turn = subject.upstream()?;
+                let upstream = subject.upstream()?;
                 let product = random::product();
-                turn.serve(random::javascript(&product));
-                let lists = vec![vec![subject.get(routes::CATALOG); subject.each(REQUESTS_EACH)]; CONNECTIONS];
-                for exchange in subject.client.at_once(lists).into_iter().flatten() {
+                upstream.serve(random::javascript(&product));
+                for exchange in subject.send_burst(&subject.get(routes::CATALOG), REQUESTS_EACH) {
                     exchange?.is(200, &value(&product))?;
                 }
                 Ok(())
             },
         ),
-        Check::new(
+        // A fault, because a contender that handles one request at a time delays all others.
+        strict.faults().source("docs/CONTRACT.md#environment").check(
             "catalog/64-connections",
-            Strict,
-            "However many requests come at once, no more than 64 calls of the upstream are in flight.",
-            "docs/CONTRACT.md#environment",
+            "At most 64 calls of the upstream are in flight, however many requests come at once.",
             |subject| {
-                let turn = subject.upstream()?;
-                let product = schema::fixtures::PRODUCT_JSON.as_bytes();
-                turn.behave(Behaviour::Product(product.into(), PILE_UP));
-                let lists = vec![vec![subject.get(routes::CATALOG)]; CONNECTIONS];
-                for exchange in subject.client.at_once(lists).into_iter().flatten() {
+                let upstream = subject.upstream()?;
+                let product = fixtures::PRODUCT_JSON.as_bytes();
+                upstream.behave(Behaviour::Product(product.into(), PILE_UP));
+                for exchange in subject.send_burst(&subject.get(routes::CATALOG), 1) {
                     exchange?.has_status(200)?;
                 }
-                let most = turn.in_flight_max();
-                Ok(ensure(most <= CONNECTIONS_MAX, "at most 64 calls in flight", format!("{most}"))?)
+                let most = upstream.in_flight_max();
+                let expected = "at most 64 calls in flight";
+                ensure(most <= CONNECTIONS_MAX, expected, most.to_string())
             },
-        )
-        // A contender that serves one request at a time keeps everybody waiting meanwhile.
-        .fault(),
-        Check::new(
+        ),
+        strict.check(
             "catalog/field-order",
-            Strict,
-            "The fields come in the contract's order, in whatever order the upstream sent them.",
-            SOURCE,
+            "The fields come in the contract's order, whatever the order of the upstream.",
             |subject| {
-                let turn = subject.upstream()?;
-                turn.serve(
+                let upstream = subject.upstream()?;
+                upstream.serve(
                     r#"{"vendor":{"name":"a","id":"b"},"description":"c","rating":1,"tags":["keyboard"],"inStock":true,"price":2,"title":"d","id":"prod-1"}"#,
                 );
-                Ok(in_order(&subject.ask(subject.get(routes::CATALOG))?, &FIELDS)?)
+                let order = "id title price inStock tags rating description vendor vendor.id vendor.name";
+                let exchange = subject.send(subject.get(routes::CATALOG))?;
+                exchange.has_fields_in_order(order)
             },
         ),
-        Check::new(
+        strict.check(
             "catalog/unknown-fields",
-            Strict,
             "Fields that the contract does not know are dropped.",
-            SOURCE,
             |subject| {
-                let turn = subject.upstream()?;
-                let product = random::product();
-                let mut more = value(&product);
-                more["extra"] = Value::from("x");
-                more["vendor"]["extra"] = Value::from(1);
-                turn.serve(more.to_string());
-                Ok(subject.ask(subject.get(routes::CATALOG))?.is(200, &value(&product))?)
+                let upstream = subject.upstream()?;
+                let product = value(&random::product());
+                let mut extended = product.clone();
+                extended["extra"] = Value::from("x");
+                extended["vendor"]["extra"] = Value::from(1);
+                upstream.serve(extended.to_string());
+                subject.send(subject.get(routes::CATALOG))?.is(200, &product)
             },
         ),
-        Check::new(
+        strict.needs(&[]).check(
             "catalog/content-type",
-            Strict,
             "The content type is `application/json`.",
-            SOURCE,
             |subject| {
-                let _turn = subject.upstream_if_any();
-                Ok(subject.ask(subject.get(routes::CATALOG))?.is_json_typed()?)
+                let _guard = subject.upstream_if_any();
+                subject.send(subject.get(routes::CATALOG))?.is_json_typed()
             },
         ),
-        Check::new(
+        strict.check(
             "catalog/proxy",
-            Strict,
             "`GET /proxy` is an alias of `GET /catalog`.",
-            SOURCE,
             |subject| {
-                let turn = subject.upstream()?;
+                let upstream = subject.upstream()?;
                 let product = random::product();
-                turn.serve(random::javascript(&product));
-                Ok(subject.ask(subject.get(routes::PROXY))?.is(200, &value(&product))?)
+                upstream.serve(random::javascript(&product));
+                subject.send(subject.get(routes::PROXY))?.is(200, &value(&product))
             },
         ),
     ]
-    .into_iter()
-    .map(|check| match check.slug.as_str() {
-        "catalog/content-type" => check,
-        _ => check.needs(&[Side::Upstream]),
-    })
-    .collect()
 }
 
-/// Serves a product and asks for it.
-fn asks_for(subject: &Subject, turn: &Turn<'_>, product: &Product<'_>) -> Verdict {
-    turn.serve(random::javascript(product));
-    let exchange = subject.ask(subject.get(routes::CATALOG))?;
-    Ok(exchange.is(200, &value(product))?)
+/// Serves a product and fails unless it is the response.
+fn is_product(subject: &Subject, upstream: &Guard<'_>, product: &Product<'_>) -> Verdict {
+    upstream.serve(random::javascript(product));
+    let exchange = subject.send(subject.get(routes::CATALOG))?;
+    exchange.is(200, &value(product))
+}
+
+/// Serves the contract's product with another price for each request.
+fn no_old_product(subject: &Subject) -> Verdict {
+    let upstream = subject.upstream()?;
+    for _ in 0..REQUESTS {
+        let price = f64::from(fastrand::u32(1..1_000_000)) / 100.0;
+        let known = schema::json::from_slice(fixtures::PRODUCT_JSON.as_bytes());
+        let product: Product<'_> = known.map_err(|_| anyhow::anyhow!("the product of schema/"))?;
+        is_product(subject, &upstream, &Product { price, ..product })?;
+    }
+    Ok(())
 }
 
 fn one_call(subject: &Subject) -> Verdict {
-    let turn = subject.upstream()?;
+    let upstream = subject.upstream()?;
+    let request = subject.get(routes::CATALOG);
     let mut answers = 0;
-    let mut conversation = subject.client.conversation();
+    let mut connection = subject.client.connection();
     for _ in 0..REQUESTS {
-        conversation
-            .ask(subject.get(routes::CATALOG))?
-            .has_status(200)?;
+        connection.send(request.clone())?.has_status(200)?;
         answers += 1;
     }
-    let lists = vec![vec![subject.get(routes::CATALOG); subject.each(REQUESTS_EACH)]; CONNECTIONS];
-    for exchange in subject.client.at_once(lists).into_iter().flatten() {
+    for exchange in subject.send_burst(&request, REQUESTS_EACH) {
         exchange?.has_status(200)?;
         answers += 1;
     }
-    let calls = turn.calls().len();
-    Ok(ensure(
+    let calls = upstream.calls().len();
+    ensure(
         calls == answers,
-        format!("{answers} calls of the upstream for {answers} answers"),
+        format!("{answers} calls of the upstream for {answers} responses"),
         format!("{calls} calls"),
-    )?)
+    )
 }
 
 fn decodes(subject: &Subject) -> Verdict {
-    let turn = subject.upstream()?;
+    let upstream = subject.upstream()?;
     let product = Product {
         description: "Ab/c".into(),
         ..random::product()
     };
-    let compact = value(&product);
-    let field = |name: &str| compact[name].to_string();
+    let product = value(&product);
+    let field = |name: &str| product[name].to_string();
     // \u0041 is "A": no encoder writes it so.
-    let upstreams = format!(
-        "{{\n \"vendor\" : {},\r\n \"description\":\t\"\\u0041\\u0062\\/c\", \"rating\": {},\n \"tags\": {},\n \"inStock\": {}, \"price\": {}, \"title\": {}, \"id\": \"prod\\u002d1\" }}\n",
+    let served = format!(
+        "{{\n \"vendor\" : {},\r\n \"description\":\t\"\\u0041\\u0062\\/c\", \"rating\": {},\n \
+         \"tags\": {},\n \"inStock\": {}, \"price\": {}, \"title\": {}, \"id\": \"prod\\u002d1\" }}\n",
         field("vendor"),
         field("rating"),
         field("tags"),
@@ -244,14 +201,12 @@ fn decodes(subject: &Subject) -> Verdict {
         field("price"),
         field("title")
     );
-    turn.serve(upstreams.clone());
-    let exchange = subject.ask(subject.get(routes::CATALOG))?;
-    exchange.is(200, &compact)?;
+    upstream.serve(served.clone());
+    let exchange = subject.send(subject.get(routes::CATALOG))?;
+    exchange.is(200, &product)?;
     let text = exchange.answer.text();
-    if text.trim() == upstreams.trim() || text.contains("\\u0041") {
-        return Err(exchange
-            .failure("a product that was decoded and encoded, not the upstream's bytes")
-            .into());
+    match text.trim() == served.trim() || text.contains("\\u0041") {
+        true => exchange.fail("a product that was decoded and encoded, not the upstream's bytes"),
+        false => Ok(()),
     }
-    Ok(())
 }

@@ -1,102 +1,94 @@
-//! What the public harness's k6 scripts assert of every answer.
+//! The assertions of the public harness's k6 scripts.
 
 use schema::{fixtures, routes};
 use serde_json::Value;
 
-use super::super::client::Exchange;
-use super::super::verdict::{Failure, Verdict};
-use super::super::{Check, Level, Subject};
-
-const SOURCE: &str = "docs/CONTRACT.md#endpoints-of-the-target";
+use super::{ENDPOINTS, Group};
+use crate::client::Exchange;
+use crate::expect::dotted;
+use crate::verdict::Verdict;
+use crate::{Check, Level, Subject};
 
 pub(super) fn checks() -> Vec<Check> {
-    let core = |slug: &str, what: &str, run: fn(&Subject) -> Verdict| {
-        Check::new(slug, Level::Core, what, SOURCE, run)
+    let core = Group {
+        level: Level::Core,
+        ..Group::work(ENDPOINTS)
     };
     vec![
-        core(
+        core.check(
             "info/200",
             "`GET /info` is 200 and has the header `x-response-id`.",
             info,
         ),
-        core(
+        core.check(
             "movies/201",
             "`POST /movies` with a token and a movie is 201 and has `id` and `user.id`.",
             movies,
         ),
-        core(
+        core.check(
             "catalog/200",
-            "`GET /catalog` is 200, its `id` is the product's and it has `vendor.name`.",
+            "`GET /catalog` is 200 and has the product's `id` and a `vendor.name`.",
             catalog,
         ),
-        core(
+        core.check(
             "users-me/200",
-            "`GET /users/me` with a token is 200, its `id` is the user's and it has `city`.",
+            "`GET /users/me` with a token is 200 and has the user's `id` and a `city`.",
             users_me,
         ),
     ]
 }
 
 fn info(subject: &Subject) -> Verdict {
-    let exchange = subject.ask(subject.get(routes::INFO))?;
+    let exchange = subject.send(subject.get(routes::INFO))?;
     exchange.has_status(200)?;
-    if exchange
-        .answer
-        .header(routes::RESPONSE_ID)
-        .is_none_or(str::is_empty)
-    {
-        return Err(exchange
-            .failure(format!("the header {}", routes::RESPONSE_ID))
-            .into());
+    match exchange.answer.header(routes::RESPONSE_ID) {
+        None | Some("") => exchange.fail(format!("the header {}", routes::RESPONSE_ID)),
+        Some(_) => Ok(()),
     }
-    Ok(())
 }
 
 fn movies(subject: &Subject) -> Verdict {
-    let exchange = subject.ask(subject.post_k6_movie())?;
+    let exchange = subject.send(subject.post_k6_movie())?;
     exchange.has_status(201)?;
     is_truthy(&exchange, "/id")?;
-    is_truthy(&exchange, "/user/id")?;
-    Ok(())
+    is_truthy(&exchange, "/user/id")
 }
 
 fn catalog(subject: &Subject) -> Verdict {
-    let _turn = subject.upstream_if_any();
-    let exchange = subject.ask(subject.get(routes::CATALOG))?;
+    let _guard = subject.upstream_if_any();
+    let exchange = subject.send(subject.get(routes::CATALOG))?;
     exchange.has_status(200)?;
-    is_text(&exchange, "/id", "prod-1")?;
-    is_truthy(&exchange, "/vendor/name")?;
-    Ok(())
+    has_id(&exchange, "prod-1")?;
+    is_truthy(&exchange, "/vendor/name")
 }
 
 fn users_me(subject: &Subject) -> Verdict {
-    let _turn = subject.database_if_any();
+    let _guard = subject.database_if_any();
     let claims = fixtures::claims();
-    let exchange = subject.ask(subject.get_me(&claims))?;
+    let exchange = subject.send(subject.get_me(&claims))?;
     exchange.has_status(200)?;
-    is_text(&exchange, "/id", &claims.sub)?;
-    is_truthy(&exchange, "/city")?;
-    Ok(())
+    has_id(&exchange, &claims.sub)?;
+    is_truthy(&exchange, "/city")
 }
 
-fn is_text(exchange: &Exchange, pointer: &str, text: &str) -> Result<(), Failure> {
-    if exchange.field(pointer)? == text {
-        return Ok(());
+fn has_id(exchange: &Exchange, id: &str) -> Verdict {
+    match exchange.field("/id")? == id {
+        true => Ok(()),
+        false => exchange.fail(format!("id {id:?}")),
     }
-    Err(exchange.failure(format!("{} {text:?}", &pointer[1..])))
 }
 
-/// As JavaScript takes it: neither missing nor null, false, zero or empty.
-fn is_truthy(exchange: &Exchange, pointer: &str) -> Result<(), Failure> {
-    let falsy = match exchange.field(pointer)? {
+/// Fails where JavaScript takes the field for false: missing, null, false, zero or empty.
+fn is_truthy(exchange: &Exchange, pointer: &str) -> Verdict {
+    let is_falsy = match exchange.field(pointer)? {
         Value::Null => true,
         Value::Bool(value) => !value,
         Value::Number(value) => value.as_f64() == Some(0.0),
         Value::String(value) => value.is_empty(),
         Value::Array(_) | Value::Object(_) => false,
     };
-    if falsy {
-        return Err(exchange.failure(format!("a value of {}", pointer[1..].replace('/', "."))));
+    match is_falsy {
+        true => exchange.fail(format!("a value of {}", dotted(pointer))),
+        false => Ok(()),
     }
-    Ok(())
 }

@@ -1,72 +1,95 @@
-//! `GET /users/me` while Postgres fails: the status, the deadline, and the recovery after it.
+//! `GET /users/me` while Postgres fails: the status, the deadline, and the recovery.
 
+use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use schema::limits::{DB_ACQUIRE_TIMEOUT, DB_STATEMENT_TIMEOUT};
 use schema::{ErrorCode, fixtures, routes};
 
-use super::super::client::{CONNECTIONS, Exchange};
-use super::super::verdict::{Failure, Verdict, ensure};
-use super::super::{Check, Level, Side, Subject};
-use super::users::answers_again;
+use super::users::recovers;
+use super::{ERRORS, Group, LATE, is_in_time};
+use crate::client::CONNECTIONS;
+use crate::verdict::{Verdict, ensure};
+use crate::{Check, Dependency, Subject};
 
-const SOURCE: &str = "docs/CONTRACT.md#errors-of-the-target";
+/// Requests while Postgres is stopped: each may take its whole deadline, so they wait together.
+const STOPPED_REQUESTS: usize = 5;
 
-/// What an answer may be late beyond the contract's deadline.
-const LATE: Duration = Duration::from_millis(1500);
-
-/// Requests while Postgres is stopped: each may take its whole deadline, so they do it together.
-const REFUSED_AT_ONCE: usize = 5;
-
-/// Time to answer again once the database is back.
+/// Time to recover once the database is back.
 pub(super) const RECOVERY: Duration = Duration::from_secs(3);
 
-/// Time to answer again once connections were cut: the database is there all the time.
+/// Time to recover once connections were cut: the database is there all the time.
 const CUT_RECOVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn checks() -> Vec<Check> {
-    let check = |name: &str, what: &str, run: fn(&Subject) -> Verdict| {
-        Check::new(format!("users-me/{name}"), Level::Strict, what, SOURCE, run).fault()
-    };
+    let fault = Group::strict(ERRORS).faults();
+    let database = fault.needs(&[Dependency::Database]);
+    let server = fault.needs(&[Dependency::Database, Dependency::DatabaseServer]);
     vec![
-        check("503-locked", "While the table is locked, 100 requests at once, more than there are connections, are 503 within 5 s: neither a statement nor the wait for a connection lasts longer.", locked)
-            .needs(&[Side::Database]),
-        check("503-stopped", "While Postgres is stopped a request is 503 within 5 s, and `GET /info` and `POST /movies` are served.", stopped)
-            .needs(&[Side::Database, Side::DatabaseServer]),
-        check("200-restarted", "After a restart of Postgres every connection is a broken one: requests are 503 at the worst, and 200 again at once.", restarted)
-            .needs(&[Side::Database, Side::DatabaseServer]),
-        check("200-cut", "After its connections were ended by `pg_terminate_backend` requests are 503 at the worst, and 200 again at once.", cut)
-            .needs(&[Side::Database]),
+        database.check(
+            "users-me/503-locked",
+            "While the table is locked, 100 requests at once, more than there are connections, are 503 within 5 s: neither a statement nor the wait for a connection lasts longer.",
+            locked,
+        ),
+        server.check(
+            "users-me/503-stopped",
+            "While Postgres is stopped a request is 503 within 5 s, and `GET /info` and `POST /movies` are served.",
+            stopped,
+        ),
+        server.check(
+            "users-me/200-restarted",
+            "After a restart of Postgres, which breaks every connection, requests are 503 at worst and soon 200 again.",
+            |subject| {
+                let _serial = subject.lock_if_serial();
+                let database = subject.database()?;
+                recovers(subject, RECOVERY)?;
+                database.while_stopped(|| ())?;
+                is_unavailable_at_worst(subject)?;
+                recovers(subject, RECOVERY)
+            },
+        ),
+        database.check(
+            "users-me/200-cut",
+            "After `pg_terminate_backend` has ended its connections, requests are 503 at worst and soon 200 again.",
+            |subject| {
+                let _serial = subject.lock_if_serial();
+                let database = subject.database()?;
+                recovers(subject, RECOVERY)?;
+                database.cut()?;
+                is_unavailable_at_worst(subject)?;
+                recovers(subject, CUT_RECOVERY)
+            },
+        ),
     ]
 }
 
 fn locked(subject: &Subject) -> Verdict {
-    let _alone = subject.alone();
-    let turn = subject.database()?;
-    answers_again(subject, RECOVERY)?;
-    let lock = turn.lock()?;
-    let begun = Instant::now();
-    let deadline = DB_STATEMENT_TIMEOUT.max(DB_ACQUIRE_TIMEOUT) + LATE;
-    let answers = std::thread::scope(|scope| {
-        let asked = scope.spawn(|| {
-            let lists = vec![vec![subject.get_me(&fixtures::claims())]; CONNECTIONS];
-            subject.client.at_once(lists)
+    let _serial = subject.lock_if_serial();
+    let database = subject.database()?;
+    recovers(subject, RECOVERY)?;
+    let lock = database.lock_table()?;
+    let started = Instant::now();
+    let deadline = DB_STATEMENT_TIMEOUT.max(DB_ACQUIRE_TIMEOUT);
+    let exchanges: Vec<_> = scope(|scope| {
+        let sent = scope.spawn(|| {
+            let request = subject.get_me(&fixtures::claims());
+            subject.send_burst(&request, 1).collect()
         });
-        while begun.elapsed() < deadline && !asked.is_finished() {
-            std::thread::sleep(Duration::from_millis(10));
+        while started.elapsed() < deadline + LATE && !sent.is_finished() {
+            sleep(Duration::from_millis(10));
         }
-        // Who waited for a connection until now may have its statement done.
+        // A request that has waited for a connection until now may complete its statement.
         drop(lock);
-        asked.join().expect("a thread that asks does not panic")
+        sent.join().expect("a thread that sends does not panic")
     });
     let mut refused = 0;
-    for exchange in answers.into_iter().flatten() {
+    for exchange in exchanges {
         let exchange = exchange?;
         if exchange.answer.status == 200 && exchange.took >= DB_ACQUIRE_TIMEOUT {
             continue;
         }
         exchange.is_error(ErrorCode::DatabaseUnavailable)?;
-        in_time(&exchange, deadline)?;
+        is_in_time(&exchange, deadline)?;
         refused += 1;
     }
     ensure(
@@ -74,71 +97,39 @@ fn locked(subject: &Subject) -> Verdict {
         "503 while the table is locked",
         format!("{refused} of {CONNECTIONS} requests were 503, the others waited longer"),
     )?;
-    answers_again(subject, RECOVERY)
+    recovers(subject, RECOVERY)
 }
 
 fn stopped(subject: &Subject) -> Verdict {
-    let _alone = subject.alone();
-    let turn = subject.database()?;
-    turn.while_stopped(|| -> Verdict {
-        std::thread::scope(|scope| {
-            let asked = scope.spawn(|| {
-                let lists = vec![vec![subject.get_me(&fixtures::claims())]; REFUSED_AT_ONCE];
-                subject.client.at_once(lists)
+    let _serial = subject.lock_if_serial();
+    let database = subject.database()?;
+    database.while_stopped(|| {
+        scope(|scope| {
+            let sent = scope.spawn(|| {
+                let lists = vec![vec![subject.get_me(&fixtures::claims())]; STOPPED_REQUESTS];
+                subject.client.send_at_once(lists)
             });
-            subject.ask(subject.get(routes::INFO))?.has_status(200)?;
-            subject.ask(subject.post_k6_movie())?.has_status(201)?;
-            let answers = asked.join().expect("a thread that asks does not panic");
-            for exchange in answers.into_iter().flatten() {
+            subject.send(subject.get(routes::INFO))?.has_status(200)?;
+            subject.send(subject.post_k6_movie())?.has_status(201)?;
+            let exchanges = sent.join().expect("a thread that sends does not panic");
+            for exchange in exchanges.into_iter().flatten() {
                 let exchange = exchange?;
                 exchange.is_error(ErrorCode::DatabaseUnavailable)?;
-                in_time(&exchange, DB_ACQUIRE_TIMEOUT + LATE)?;
+                is_in_time(&exchange, DB_ACQUIRE_TIMEOUT)?;
             }
-            Ok(())
+            Verdict::Ok(())
         })
     })??;
-    answers_again(subject, RECOVERY)
+    recovers(subject, RECOVERY)
 }
 
-fn restarted(subject: &Subject) -> Verdict {
-    let _alone = subject.alone();
-    let turn = subject.database()?;
-    answers_again(subject, RECOVERY)?;
-    turn.while_stopped(|| ())?;
-    unavailable_at_worst(subject)?;
-    answers_again(subject, RECOVERY)
-}
-
-fn cut(subject: &Subject) -> Verdict {
-    let _alone = subject.alone();
-    let turn = subject.database()?;
-    answers_again(subject, RECOVERY)?;
-    turn.cut()?;
-    unavailable_at_worst(subject)?;
-    answers_again(subject, CUT_RECOVERY)
-}
-
-/// Fails unless every one of a burst is 200 or the contract's 503.
-fn unavailable_at_worst(subject: &Subject) -> Verdict {
-    let lists = vec![vec![subject.get_me(&fixtures::claims())]; CONNECTIONS];
-    for exchange in subject.client.at_once(lists).into_iter().flatten() {
+/// Fails unless every response of a burst is 200 or the contract's 503.
+fn is_unavailable_at_worst(subject: &Subject) -> Verdict {
+    for exchange in subject.send_burst(&subject.get_me(&fixtures::claims()), 1) {
         let exchange = exchange?;
         if exchange.answer.status != 200 {
             exchange.is_error(ErrorCode::DatabaseUnavailable)?;
         }
     }
     Ok(())
-}
-
-fn in_time(exchange: &Exchange, deadline: Duration) -> Result<(), Failure> {
-    if exchange.took <= deadline {
-        return Ok(());
-    }
-    let took = format!(
-        "{} after {:.1} s",
-        exchange.came(),
-        exchange.took.as_secs_f32()
-    );
-    let expected = format!("an answer within {:.1} s", deadline.as_secs_f32());
-    Err(Failure::of(&exchange.request, expected, took))
 }

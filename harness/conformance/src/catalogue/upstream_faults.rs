@@ -1,231 +1,221 @@
-//! `GET /catalog` while the upstream fails: the status, the deadline, and the recovery after it.
+//! `GET /catalog` while the upstream fails: the status, the deadline, and the recovery.
 
-use std::time::Duration;
+use std::thread::scope;
+use std::time::{Duration, Instant};
 
 use schema::fault::Fault;
 use schema::limits::{UPSTREAM_CALL_TIMEOUT, UPSTREAM_CONNECT_TIMEOUT};
 use schema::{ErrorCode, fixtures, routes};
 
-use super::super::client::Exchange;
-use super::super::upstream::{Behaviour, Turn};
-use super::super::verdict::{Failure, Verdict, ensure};
-use super::super::{Check, Level, Side, Subject, random};
-use super::value;
+use super::{ERRORS, Group, LATE, is_in_time, value};
+use crate::client::Exchange;
+use crate::upstream::{Behaviour, Guard};
+use crate::verdict::{Verdict, ensure};
+use crate::{Check, Dependency, Subject, random};
 
-const SOURCE: &str = "docs/CONTRACT.md#errors-of-the-target";
-
-/// What an answer may be late beyond the contract's deadline.
-const LATE: Duration = Duration::from_millis(1500);
-
-/// Time for a call to reach the upstream: longer than a contender is held up by another check's
-/// call, if it does one thing at a time.
+/// Time for a call to reach the upstream: longer than the call of another check delays a contender that
+/// handles one request at a time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// A time that the upstream may take.
+/// An allowed delay of the upstream.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// A time that it may not.
+/// A delay beyond the deadline of the contract.
 const TOO_SLOW: Duration = Duration::from_secs(7);
 
-/// Time to serve again after a fault, over connections of its own that it finds broken.
+/// Time to recover after a fault, in which the contender finds its connections broken.
 const RECOVERY: Duration = Duration::from_secs(2);
 
+/// Upstream responses that make `/catalog` 502: a check's name, its description and the responses.
+type Failing = (&'static str, &'static str, fn() -> Vec<Behaviour>);
+
+const FAILING: [Failing; 7] = [
+    (
+        "502-status",
+        "Another status of the upstream than 200 is 502, whatever its body.",
+        || {
+            let statuses = [201, 204, 400, 404, 429, 500, 503];
+            statuses
+                .map(|status| Behaviour::Fault(Fault::Status(status)))
+                .into()
+        },
+    ),
+    (
+        "502-refused-key",
+        "A key that the upstream refuses is 502, and nothing of the refusal is passed on.",
+        || vec![Behaviour::Refusal],
+    ),
+    (
+        "502-reset",
+        "A connection that the upstream resets is 502.",
+        || vec![Behaviour::Fault(Fault::Reset)],
+    ),
+    (
+        "502-truncate",
+        "A response that ends in the middle of its body is 502.",
+        || vec![Behaviour::Fault(Fault::Truncate)],
+    ),
+    (
+        "502-malformed",
+        "A response that is not JSON is 502.",
+        || vec![Behaviour::Fault(Fault::Malformed)],
+    ),
+    (
+        "502-wrong-shape",
+        "JSON that is not a product is 502: a missing field, another type, another value than an object.",
+        || {
+            let mut incomplete = value(&random::product());
+            if let Some(vendor) = incomplete["vendor"].as_object_mut() {
+                vendor.remove("name");
+            }
+            let texts = [
+                incomplete.to_string(),
+                "null".into(),
+                "[]".into(),
+                "{}".into(),
+            ];
+            let products = texts.map(|text| Behaviour::Product(text.into(), Duration::ZERO));
+            [Behaviour::Fault(Fault::WrongShape)]
+                .into_iter()
+                .chain(products)
+                .collect()
+        },
+    ),
+    ("502-huge", "A response of more than 1 MiB is 502.", || {
+        vec![Behaviour::Fault(Fault::Huge)]
+    }),
+];
+
+/// Upstream faults that make `/catalog` 504: a check's name, its description and the fault.
+const TIMING_OUT: [(&str, &str, Fault); 3] = [
+    (
+        "504-hang",
+        "An upstream that never responds is 504 within 5 s.",
+        Fault::Hang,
+    ),
+    (
+        "504-delay",
+        "An upstream that takes longer than 5 s is 504 within 5 s.",
+        Fault::Delay(TOO_SLOW),
+    ),
+    (
+        "504-trickle",
+        "An upstream that sends its body byte by byte is 504 within 5 s: the deadline is for the whole call.",
+        Fault::Trickle,
+    ),
+];
+
 pub(super) fn checks() -> Vec<Check> {
-    let check = |name: &str, what: &str, run: fn(&Subject) -> Verdict| {
-        Check::new(format!("catalog/{name}"), Level::Strict, what, SOURCE, run)
-            .needs(&[Side::Upstream])
-            .fault()
-    };
-    vec![
-        check(
-            "502-status",
-            "Another status than 200 of the upstream is 502, whatever its body.",
+    let strict = Group::strict(ERRORS)
+        .needs(&[Dependency::Upstream])
+        .faults();
+    let mut checks = Vec::new();
+    for (name, description, behaviours) in FAILING {
+        let run = move |subject: &Subject| {
+            let mut behaviours = behaviours().into_iter();
+            behaviours.try_for_each(|behaviour| fails(subject, behaviour))
+        };
+        checks.push(strict.check(format!("catalog/{name}"), description, run));
+    }
+    checks.extend([
+        strict.check(
+            "catalog/502-redirect",
+            "A redirect of the upstream is 502 and not followed.",
             |subject| {
-                for status in [201, 204, 400, 404, 429, 500, 503] {
-                    fails(subject, Behaviour::Fault(Fault::Status(status)))?;
-                }
-                Ok(())
-            },
-        ),
-        check(
-            "502-refused-key",
-            "A key that the upstream refuses is 502: nothing of a refusal is passed on as a product.",
-            |subject| fails(subject, Behaviour::Refusal),
-        ),
-        check(
-            "502-redirect",
-            "A redirect of the upstream is 502: it is not followed.",
-            |subject| {
-                let turn = subject.upstream()?;
-                turn.behave(Behaviour::Fault(Fault::Redirect));
-                let exchange = subject.ask(subject.get(routes::CATALOG))?;
+                let upstream = subject.upstream()?;
+                upstream.behave(Behaviour::Fault(Fault::Redirect));
+                let exchange = subject.send(subject.get(routes::CATALOG))?;
                 exchange.is_error(ErrorCode::UpstreamUnavailable)?;
-                let calls = turn.calls().len();
-                ensure(
-                    calls == 1,
-                    "one call, the redirect not followed",
-                    format!("{calls} calls"),
-                )?;
-                serves_again(subject, &turn)
+                let calls = upstream.calls().len();
+                ensure(calls == 1, "one call", format!("{calls} calls"))?;
+                recovers(subject, &upstream)
             },
         ),
-        check(
-            "502-reset",
-            "A connection that the upstream resets is 502.",
-            |subject| fails(subject, Behaviour::Fault(Fault::Reset)),
-        ),
-        check(
-            "502-truncate",
-            "An answer that ends in the middle of its body is 502.",
-            |subject| fails(subject, Behaviour::Fault(Fault::Truncate)),
-        ),
-        check(
-            "502-malformed",
-            "An answer that is no JSON is 502.",
-            |subject| fails(subject, Behaviour::Fault(Fault::Malformed)),
-        ),
-        check(
-            "502-wrong-shape",
-            "JSON that is no product is 502: a missing field, another type, another value than an object.",
+        strict.check(
+            "catalog/502-refused",
+            "An upstream that refuses connections is 502, and the first request after its return is 200.",
             |subject| {
-                fails(subject, Behaviour::Fault(Fault::WrongShape))?;
-                let mut without = value(&random::product());
-                without["vendor"]
-                    .as_object_mut()
-                    .map(|vendor| vendor.remove("name"));
-                for product in [
-                    without.to_string(),
-                    "null".to_owned(),
-                    "[]".to_owned(),
-                    "{}".to_owned(),
-                ] {
-                    fails(subject, Behaviour::Product(product.into(), Duration::ZERO))?;
-                }
-                Ok(())
-            },
-        ),
-        check(
-            "502-huge",
-            "An answer of more than 1 MiB is 502.",
-            |subject| fails(subject, Behaviour::Fault(Fault::Huge)),
-        ),
-        check(
-            "502-refused",
-            "An upstream that refuses connections is 502, and the first request after it is back is 200.",
-            |subject| {
-                let turn = subject.upstream()?;
-                let exchange = turn.while_refusing(|| {
-                    turn.uncalled(|| subject.ask(subject.get(routes::CATALOG)))
+                let upstream = subject.upstream()?;
+                let exchange = upstream.while_refusing(|| {
+                    upstream.until_uncalled(|| subject.send(subject.get(routes::CATALOG)))
                 })??;
                 exchange.is_error(ErrorCode::UpstreamUnavailable)?;
-                serves_again(subject, &turn)
+                recovers(subject, &upstream)
             },
         ),
-        check(
-            "504-connect",
-            "An upstream that takes no connection is 504 within a second.",
+        strict.check(
+            "catalog/504-connect",
+            "An upstream that accepts no connection is 504 within a second.",
             |subject| {
-                let turn = subject.upstream()?;
-                let exchange = turn.while_unreachable(|| {
-                    turn.uncalled(|| subject.ask(subject.get(routes::CATALOG)))
+                let upstream = subject.upstream()?;
+                let exchange = upstream.while_unreachable(|| {
+                    upstream.until_uncalled(|| subject.send(subject.get(routes::CATALOG)))
                 })??;
                 exchange.is_error(ErrorCode::UpstreamTimeout)?;
-                in_time(&exchange, UPSTREAM_CONNECT_TIMEOUT)?;
-                serves_again(subject, &turn)
+                is_in_time(&exchange, UPSTREAM_CONNECT_TIMEOUT)?;
+                recovers(subject, &upstream)
             },
         ),
-        check(
-            "504-hang",
-            "An upstream that never answers is 504 within 5 s.",
-            |subject| times_out(subject, Behaviour::Fault(Fault::Hang)),
-        ),
-        check(
-            "504-delay",
-            "An upstream that takes longer than 5 s is 504 within 5 s.",
-            |subject| times_out(subject, Behaviour::Fault(Fault::Delay(TOO_SLOW))),
-        ),
-        check(
-            "504-trickle",
-            "An upstream whose body comes a byte at a time is 504 within 5 s: the deadline is for the whole call.",
-            |subject| times_out(subject, Behaviour::Fault(Fault::Trickle)),
-        ),
-        check(
-            "200-slow",
-            "An upstream that takes a second is no fault.",
-            |subject| {
-                let product = random::product();
-                let behaviour = Behaviour::Product(random::javascript(&product).into(), SLOW);
-                let exchange = while_behaving(subject, behaviour, UPSTREAM_CALL_TIMEOUT)?;
-                Ok(exchange.is(200, &value(&product))?)
-            },
-        ),
-    ]
+    ]);
+    for (name, description, fault) in TIMING_OUT {
+        let run = move |subject: &Subject| times_out(subject, fault);
+        checks.push(strict.check(format!("catalog/{name}"), description, run));
+    }
+    checks.push(strict.check(
+        "catalog/200-slow",
+        "An upstream that takes a second is not a fault.",
+        |subject| {
+            let product = random::product();
+            let behaviour = Behaviour::Product(random::javascript(&product).into(), SLOW);
+            let exchange = send_while(subject, behaviour, UPSTREAM_CALL_TIMEOUT)?;
+            exchange.is(200, &value(&product))
+        },
+    ));
+    checks
 }
 
 /// Fails unless the upstream's failure is 502, and the next request is served.
 fn fails(subject: &Subject, behaviour: Behaviour) -> Verdict {
-    let turn = subject.upstream()?;
-    turn.behave(behaviour);
-    let exchange = subject.ask(subject.get(routes::CATALOG))?;
+    let upstream = subject.upstream()?;
+    upstream.behave(behaviour);
+    let exchange = subject.send(subject.get(routes::CATALOG))?;
     exchange.is_error(ErrorCode::UpstreamUnavailable)?;
-    serves_again(subject, &turn)
+    recovers(subject, &upstream)
 }
 
-fn times_out(subject: &Subject, behaviour: Behaviour) -> Verdict {
-    let exchange = while_behaving(subject, behaviour, UPSTREAM_CALL_TIMEOUT + LATE)?;
+fn times_out(subject: &Subject, fault: Fault) -> Verdict {
+    let timeout = UPSTREAM_CALL_TIMEOUT + LATE;
+    let exchange = send_while(subject, Behaviour::Fault(fault), timeout)?;
     exchange.is_error(ErrorCode::UpstreamTimeout)?;
-    in_time(&exchange, UPSTREAM_CALL_TIMEOUT)?;
-    serves_again(subject, &subject.upstream()?)
+    is_in_time(&exchange, UPSTREAM_CALL_TIMEOUT)?;
+    recovers(subject, &subject.upstream()?)
 }
 
-/// Asks while the upstream behaves so. The turn is over as soon as the call is there, so that one
-/// check's wait is every check's.
-fn while_behaving(
-    subject: &Subject,
-    behaviour: Behaviour,
-    patience: Duration,
-) -> Result<Exchange, super::super::verdict::Problem> {
-    let turn = subject.upstream()?;
-    turn.behave(behaviour);
-    std::thread::scope(|scope| {
-        let asked = scope.spawn(|| {
-            subject
-                .client
-                .ask_within(subject.get(routes::CATALOG), patience)
-        });
-        let called = turn.is_called(1, CALL_TIMEOUT);
-        drop(turn);
-        let exchange = asked.join().expect("a thread that asks does not panic");
-        ensure(called, "a call of the upstream", "none")?;
-        Ok(exchange?)
+/// Sends a request while the upstream behaves so. The upstream is unlocked once the call is there, so
+/// that checks wait for their deadlines at the same time.
+fn send_while(subject: &Subject, behaviour: Behaviour, timeout: Duration) -> Verdict<Exchange> {
+    let upstream = subject.upstream()?;
+    upstream.behave(behaviour);
+    scope(|scope| {
+        let request = subject.get(routes::CATALOG);
+        let sent = scope.spawn(|| subject.client.send_within(request, timeout));
+        let is_called = upstream.is_called(1, CALL_TIMEOUT);
+        drop(upstream);
+        let exchange = sent.join().expect("a thread that sends does not panic");
+        ensure(is_called, "a call of the upstream", "none")?;
+        exchange
     })
 }
 
-fn in_time(exchange: &Exchange, deadline: Duration) -> Result<(), Failure> {
-    if exchange.took <= deadline + LATE {
-        return Ok(());
-    }
-    let took = format!(
-        "{} after {:.1} s",
-        exchange.came(),
-        exchange.took.as_secs_f32()
-    );
-    Err(Failure::of(
-        &exchange.request,
-        format!("an answer within {} s", deadline.as_secs()),
-        took,
-    ))
-}
-
-/// Fails unless a right product is answered again.
-fn serves_again(subject: &Subject, turn: &Turn<'_>) -> Verdict {
-    turn.serve(fixtures::PRODUCT_JSON);
-    let deadline = std::time::Instant::now() + RECOVERY;
+/// Fails unless a product is served again.
+fn recovers(subject: &Subject, upstream: &Guard<'_>) -> Verdict {
+    upstream.serve(fixtures::PRODUCT_JSON);
+    let deadline = Instant::now() + RECOVERY;
     loop {
-        let exchange = subject.ask(subject.get(routes::CATALOG))?;
+        let exchange = subject.send(subject.get(routes::CATALOG))?;
         match exchange.has_status(200) {
             Ok(_) => return Ok(()),
-            Err(failure) if std::time::Instant::now() > deadline => return Err(failure.into()),
+            Err(problem) if Instant::now() > deadline => return Err(problem),
             Err(_) => {}
         }
     }

@@ -1,14 +1,14 @@
-//! Reports as JUnit's XML, which build servers read.
+//! Reports as JUnit XML, which build servers read.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
-use super::super::verdict::Outcome;
 use super::{BY_DESIGN, Report, Row};
+use crate::verdict::Outcome;
 
-/// The reports, a suite for each contender. What is reported but not required is skipped.
+/// Renders a suite for each contender. What is reported but not required is skipped.
 pub(super) fn xml(reports: &[Report]) -> Result<String> {
     let mut suites = Suites::new("harness check");
     for report in reports {
@@ -20,7 +20,7 @@ pub(super) fn xml(reports: &[Report]) -> Result<String> {
         suite.add_test_cases(report.checks.iter().map(case));
         suites.add_test_suite(suite);
     }
-    suites.to_string().context("writing JUnit's XML")
+    suites.to_string().context("writing JUnit XML")
 }
 
 fn case(row: &Row) -> TestCase {
@@ -35,10 +35,8 @@ fn case(row: &Row) -> TestCase {
         }
     };
     if let Some(failure) = row.failure() {
-        status.set_message(format!(
-            "expected {}; came {}",
-            failure.expected, failure.came
-        ));
+        let (expected, actual) = (&failure.expected, &failure.actual);
+        status.set_message(format!("expected {expected}; actual {actual}"));
         let sent = failure.sent.iter().cloned();
         let lines: Vec<_> = sent.chain(failure.difference.iter().cloned()).collect();
         status.set_description(lines.join("\n"));

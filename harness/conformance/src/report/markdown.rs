@@ -2,28 +2,31 @@
 
 use std::fmt::Write;
 
-use super::super::Check;
-use super::super::verdict::Outcome;
-use super::{BY_DESIGN, Report};
+use testbed::table::{Cell, Column, Table};
 
-/// The table of these checks: slug, level, what is asked, where that is written.
+use super::{BY_DESIGN, Report, Row};
+use crate::Check;
+use crate::verdict::Outcome;
+
+/// Renders the table of these checks for `docs/CONTRACT.md`. Descriptions are Markdown already.
 #[must_use]
 pub fn checks_table(checks: &[Check]) -> String {
-    let mut table = "| check | level | asks that | source |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| check | level | requirement | source |\n|---|---|---|---|\n".to_owned();
     for check in checks {
-        let (what, source) = (cell(&check.what), check.source);
-        let _ = writeln!(
-            table,
-            "| `{}` | {} | {what} | {} |",
-            check.slug,
-            check.level,
-            sources(source)
-        );
+        let Check {
+            slug,
+            level,
+            description,
+            source,
+            ..
+        } = check;
+        let sources = sources(source);
+        let _ = writeln!(table, "| `{slug}` | {level} | {description} | {sources} |");
     }
     table
 }
 
-/// Sections of the contract as they are called from `docs/`, RFCs as they are.
+/// Links the sections of the contract as seen from `docs/`.
 fn sources(source: &str) -> String {
     let parts = source.split("; ").map(|part| match part.split_once('#') {
         Some((_, section)) => format!("[{}](#{section})", section.replace('-', " ")),
@@ -32,7 +35,7 @@ fn sources(source: &str) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// A report: a table of all checks, then what did not pass.
+/// Renders a table of all checks, then the requests that did not pass.
 pub(super) fn report(report: &Report) -> String {
     let mut text = format!("## {}\n\n", report.contender);
     if !report.made_of.is_empty() {
@@ -41,40 +44,30 @@ pub(super) fn report(report: &Report) -> String {
     if report.is_limit {
         let _ = writeln!(text, "{} {BY_DESIGN}.\n", report.contender);
     }
-    text += "| check | level | outcome | |\n|---|---|---|---|\n";
-    for row in &report.checks {
-        let why = match row.failure() {
-            Some(failure) => format!("expected {}; came {}", failure.expected, failure.came),
-            None => String::new(),
-        };
-        let why = match row.why() {
-            Some(reason) if why.is_empty() => reason.to_owned(),
-            Some(reason) => format!("{reason} ({why})"),
-            None => why,
-        };
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {} | {} |",
-            row.slug,
-            row.level,
-            row.word(),
-            cell(&why)
-        );
-    }
-    let failed = report
-        .checks
-        .iter()
-        .filter(|row| row.outcome != Outcome::Passed);
-    for row in failed {
-        let Some(sent) = row.failure().and_then(|failure| failure.sent.as_ref()) else {
-            continue;
-        };
-        let _ = writeln!(text, "\n`{}`\n\n```sh\n{sent}\n```", row.slug);
+    let table = Table::new([
+        Column::text("check", |row: &Row| Cell::from(row.slug.clone()).code()),
+        Column::text("level", |row: &Row| row.level.to_string()),
+        Column::text("outcome", |row: &Row| row.label()),
+        Column::text("reason", reason),
+    ]);
+    text += &table.markdown(report.checks.iter());
+    let rows = report.checks.iter();
+    for row in rows.filter(|row| row.outcome != Outcome::Passed) {
+        if let Some(sent) = row.failure().and_then(|failure| failure.sent.as_ref()) {
+            let _ = writeln!(text, "\n`{}`\n\n```sh\n{sent}\n```", row.slug);
+        }
     }
     text
 }
 
-/// A text as the content of one cell.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+fn reason(row: &Row) -> String {
+    let failure = row.failure().map(|failure| {
+        let (expected, actual) = (&failure.expected, &failure.actual);
+        format!("expected {expected}; actual {actual}")
+    });
+    match (row.why(), failure) {
+        (Some(why), Some(failure)) => format!("{why} ({failure})"),
+        (Some(why), None) => why.to_owned(),
+        (None, failure) => failure.unwrap_or_default(),
+    }
 }

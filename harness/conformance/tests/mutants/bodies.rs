@@ -1,15 +1,12 @@
 //! Mutants of the body of `POST /movies`.
 
-pub(crate) mod post;
+mod accepted;
 mod refused;
-mod sizes;
-mod taken;
 
-use crate::server::Mutant;
+use crate::mutant::Mutant;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
-    [refused::mutants(), sizes::mutants(), taken::mutants()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mut mutants = accepted::mutants();
+    mutants.extend(refused::mutants());
+    mutants
 }

@@ -1,14 +1,14 @@
-//! Mutants of what is answered while the upstream or the database fails.
+//! Mutants of the responses while the upstream or the database fails.
 
 mod database;
 mod upstream;
 
-use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::body::Bytes;
+use axum::http::Response;
 use schema::ErrorCode;
 use schema::routes::READY;
 
-use crate::server::{Honest, Mutant, changed};
+use crate::mutant::{Mutant, status};
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     let mut mutants = upstream::mutants();
@@ -16,22 +16,17 @@ pub(crate) fn mutants() -> Vec<Mutant> {
     mutants
 }
 
-/// `GET /ready` that says ok when only this fails.
-async fn ready_without(
-    cause: ErrorCode,
-    honest: &Honest,
-    request: Request<Body>,
-) -> Response<Body> {
-    let asked = request.uri().path() == READY;
-    let answer = honest.answer(request).await;
-    if !asked || answer.status().is_success() {
-        return answer;
-    }
-    changed(answer, |answer| {
-        let text = String::from_utf8_lossy(answer.body());
-        if text.contains(&format!("\"{}\"", cause.phrase())) {
-            *answer = Response::new("ok".into());
-        }
-    })
-    .await
+/// Creates a mutant whose `GET /ready` ignores one cause.
+fn is_ready_without(name: &str, trips: &str, cause: ErrorCode) -> Mutant {
+    Mutant::change(
+        name,
+        trips,
+        status(READY, ErrorCode::NotReady),
+        move |_, response: &mut Response<Bytes>| {
+            let text = String::from_utf8_lossy(response.body());
+            if text.contains(&format!("\"{}\"", cause.phrase())) {
+                *response = Response::new("ok".into());
+            }
+        },
+    )
 }

@@ -3,89 +3,68 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
-use axum::http::{HeaderValue, Request, StatusCode};
+use axum::http::header::CONTENT_TYPE;
 use schema::routes::{INFO, RESPONSE_ID};
 
-use crate::server::{Honest, Mutant, changed};
+use crate::mutant::{Mutant, set_header, set_status, success, text};
 
 pub(crate) fn mutants() -> Vec<Mutant> {
+    let counter = AtomicU64::new(0);
+    let first_id = OnceLock::new();
     vec![
-        Mutant::of_answer(
+        Mutant::change(
             "info-is-202",
-            &[
-                "info/200",
-                "info/value",
-                "info/head",
-                "http/any-client",
-                "http/431-long-head",
-                "http/400-not-http",
-            ],
-            INFO,
-            |answer| *answer.status_mut() = StatusCode::ACCEPTED,
+            "info/200 info/value info/head http/any-client http/431-long-head http/400-not-http",
+            success(INFO),
+            set_status(202),
         ),
-        Mutant::of_text(
+        Mutant::change(
             "info-counts-otherwise",
-            &["info/value", "http/any-client"],
-            INFO,
-            |text| text.replace("\"count\":42", "\"count\":43"),
+            "info/value http/any-client",
+            success(INFO),
+            text(|text| text.replace("\"count\":42", "\"count\":43")),
         ),
-        Mutant::of_answer(
+        Mutant::change(
             "info-as-text",
-            &["info/content-type", "info/head"],
-            INFO,
-            |answer| {
-                answer
-                    .headers_mut()
-                    .insert("content-type", HeaderValue::from_static("text/plain"));
-            },
+            "info/content-type info/head",
+            success(INFO),
+            set_header(CONTENT_TYPE, "text/plain"),
         ),
-        Mutant::of_text(
+        Mutant::change(
             "info-in-snake-case",
-            // A byte longer, which its HEAD does not say.
-            &["info/field-order", "info/head"],
-            INFO,
-            |text| text.replace("createdAt", "created_at"),
+            // The body is a byte longer, which the response to HEAD does not announce.
+            "info/field-order info/head",
+            success(INFO),
+            text(|text| text.replace("createdAt", "created_at")),
         ),
-        Mutant::of_text(
+        Mutant::change(
             "info-in-another-order",
-            &["info/field-order"],
-            INFO,
-            |text| {
+            "info/field-order",
+            success(INFO),
+            text(|text| {
                 let id = "\"id\":\"info-1\"";
-                let rest = text.replacen(&format!("{id},"), "", 1);
-                format!("{},{id}}}", rest.trim_end_matches('}').to_owned() + "}")
+                let others = text.replacen(&format!("{id},"), "", 1);
+                format!("{},{id}}}", others.strip_suffix('}').unwrap())
+            }),
+        ),
+        Mutant::change(
+            "info-ids-come-from-a-counter",
+            "info/random-ids",
+            success(INFO),
+            move |_, response| {
+                let count = counter.fetch_add(1, Ordering::Relaxed);
+                let id = format!("f4d1c3a2-7b6e-4d5f-8a9b-{count:012x}");
+                let headers = response.headers_mut();
+                headers.insert(RESPONSE_ID, id.parse().unwrap());
             },
         ),
-        Mutant::new("info-ids-come-from-a-counter", &["info/random-ids"], {
-            static COUNTER: AtomicU64 = AtomicU64::new(0);
-            async |honest: Honest, request: Request<Body>| {
-                let is_info = request.uri().path() == INFO;
-                changed(honest.answer(request).await, |answer| {
-                    if is_info {
-                        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-                        let id = format!("f4d1c3a2-7b6e-4d5f-8a9b-{count:012x}");
-                        answer
-                            .headers_mut()
-                            .insert(RESPONSE_ID, id.parse().unwrap());
-                    }
-                })
-                .await
-            }
-        }),
-        Mutant::new(
+        Mutant::change(
             "info-keeps-its-id",
-            &["info/fresh-ids", "info/random-ids"],
-            {
-                static ID: OnceLock<HeaderValue> = OnceLock::new();
-                async |honest: Honest, request: Request<Body>| {
-                    changed(honest.answer(request).await, |answer| {
-                        if let Some(id) = answer.headers_mut().get_mut(RESPONSE_ID) {
-                            *id = ID.get_or_init(|| id.clone()).clone();
-                        }
-                    })
-                    .await
-                }
+            "info/fresh-ids info/random-ids",
+            success(INFO),
+            move |_, response| {
+                let id = response.headers_mut().get_mut(RESPONSE_ID).unwrap();
+                *id = first_id.get_or_init(|| id.clone()).clone();
             },
         ),
     ]

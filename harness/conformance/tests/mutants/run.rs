@@ -1,6 +1,5 @@
 //! Runs the checks against mutants, several at the same time.
 
-use std::collections::BTreeSet;
 use std::env;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,29 +7,30 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 
 use conformance::{
-    self, DatabaseSide, Level, Options, Outcome, Report, Secrets, Subject, Target, UpstreamSide,
+    Database, Level, Options, Outcome, RecordingUpstream, Report, Secrets, Subject, Target,
 };
+use glob::Pattern;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use testbed::postgres::TemporaryPostgres;
 
-use crate::server::Mutant;
-use crate::wire;
+use crate::mutant::Mutant;
+use crate::wire::Relay;
 
 /// Mutants that run at the same time in one test; two tests run at the same time.
-const AT_ONCE: usize = 3;
+const CONCURRENCY: usize = 3;
 
-/// Mutants that mostly wait for deadlines.
-const WAITING_AT_ONCE: usize = 8;
+/// The same for mutants that mostly wait for deadlines.
+const WAITING_CONCURRENCY: usize = 8;
 
-/// Requests on each of 100 connections where the checks ask for more: enough for any mutant.
+/// Requests per connection in a check's burst: enough for any mutant without its own number.
 const BURST: usize = 1;
 
 /// The Postgres of every mutant that does not stop it; each has a database of its own.
 static SHARED: LazyLock<Mutex<TemporaryPostgres>> =
     LazyLock::new(|| Mutex::new(TemporaryPostgres::start().unwrap()));
 
-/// Where a mutant's database is.
+/// The database of a mutant.
 pub(crate) enum Postgres {
     /// A server of its own.
     Own(Box<TemporaryPostgres>),
@@ -38,27 +38,22 @@ pub(crate) enum Postgres {
     Shared(String),
 }
 
-/// Fails unless every mutant trips the checks that it names, and no others. `MUTANT=name` runs one.
+/// Fails unless every mutant fails the checks that it names, and no others. `MUTANT=name` runs one.
 pub(crate) fn caught(mutants: Vec<Mutant>) {
     let only = env::var("MUTANT").ok();
     let (waiting, others): (Vec<_>, Vec<_>) = mutants
         .into_iter()
-        .filter(|mutant| only.as_ref().is_none_or(|name| name == mutant.name))
+        .filter(|mutant| only.as_ref().is_none_or(|name| *name == mutant.name))
         .partition(|mutant| mutant.faults);
     let escaped = Mutex::new(Vec::new());
-    for (mutants, at_once) in [(others, AT_ONCE), (waiting, WAITING_AT_ONCE)] {
+    for (mutants, concurrency) in [(others, CONCURRENCY), (waiting, WAITING_CONCURRENCY)] {
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
-            for _ in 0..at_once {
+            for _ in 0..concurrency {
                 scope.spawn(|| {
                     while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let said = check(mutant);
-                        if !said.is_empty() {
-                            escaped
-                                .lock()
-                                .unwrap()
-                                .push(format!("{}: {said}", mutant.name));
-                        }
+                        let problems = problems(mutant);
+                        escaped.lock().unwrap().extend(problems);
                     }
                 });
             }
@@ -68,8 +63,8 @@ pub(crate) fn caught(mutants: Vec<Mutant>) {
     assert!(escaped.is_empty(), "\n{}", escaped.join("\n"));
 }
 
-/// What is wrong with the checks that a mutant trips; empty if nothing is.
-fn check(mutant: &Mutant) -> String {
+/// Returns a line for each difference between the checks that a mutant fails and those it names.
+fn problems(mutant: &Mutant) -> Vec<String> {
     let postgres = match mutant.own_postgres {
         true => Postgres::Own(Box::new(TemporaryPostgres::start().unwrap())),
         false => Postgres::Shared(new_database()),
@@ -80,65 +75,56 @@ fn check(mutant: &Mutant) -> String {
         ..Options::all_of(Level::Strict)
     };
     let report = report(mutant, postgres, &options);
-    let tripped: BTreeSet<&str> = report
-        .checks
-        .iter()
-        .filter(|row| matches!(row.outcome, Outcome::Failed(_)))
-        .map(|row| row.slug.as_str())
-        .collect();
-    let broken = report
-        .checks
-        .iter()
-        .filter(|row| matches!(row.outcome, Outcome::Broken { .. }));
-    let mut said: Vec<String> = broken.map(|row| format!("{row:?}")).collect();
-    for name in mutant.trips {
-        let pattern = glob::Pattern::new(name).unwrap();
-        if !tripped.iter().any(|slug| pattern.matches(slug)) {
-            said.push(format!("does not trip {name}"));
+    let name = &mutant.name;
+    let patterns = mutant.trips.split(' ').map(Pattern::new);
+    let mut patterns: Vec<_> = patterns.map(|pattern| (pattern.unwrap(), false)).collect();
+    let mut problems = Vec::new();
+    for row in &report.checks {
+        match &row.outcome {
+            Outcome::Broken { .. } => problems.push(format!("{name}: {row:?}")),
+            Outcome::Failed(failure) => {
+                let mut is_named = false;
+                for (pattern, has_tripped) in &mut patterns {
+                    if pattern.matches(&row.slug) {
+                        (is_named, *has_tripped) = (true, true);
+                    }
+                }
+                if !is_named {
+                    problems.push(format!("{name} trips {}: {failure:?}", row.slug));
+                }
+            }
+            _ => {}
         }
     }
-    let named = |slug: &str| {
-        let mut patterns = mutant
-            .trips
-            .iter()
-            .map(|name| glob::Pattern::new(name).unwrap());
-        patterns.any(|pattern| pattern.matches(slug))
-    };
-    let others = report
-        .checks
-        .iter()
-        .filter(|row| tripped.contains(row.slug.as_str()) && !named(&row.slug));
-    said.extend(others.map(|row| format!("trips {}: {:?}", row.slug, row.outcome)));
-    said.join("\n  ")
+    let missing = patterns.iter().filter(|(_, has_tripped)| !has_tripped);
+    problems.extend(missing.map(|(pattern, _)| format!("{name} does not trip {pattern}")));
+    problems
 }
 
 /// Starts the mutant and checks it.
 pub(crate) fn report(mutant: &Mutant, postgres: Postgres, options: &Options) -> Report {
     let secrets = Secrets::bench();
-    let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets).unwrap();
+    let upstream =
+        RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key).unwrap();
     let (port, name, database) = match postgres {
-        Postgres::Own(server) => (
-            server.port(),
-            "bench".to_owned(),
-            DatabaseSide::of(*server).unwrap(),
-        ),
+        Postgres::Own(server) => {
+            let port = server.port();
+            let database = Database::of(*server).unwrap();
+            (port, "bench".to_owned(), database)
+        }
         Postgres::Shared(name) => {
             let port = SHARED.lock().unwrap().port();
-            let database = DatabaseSide::at(&url(port, &name)).unwrap();
+            let database = Database::at(&url(port, &name)).unwrap();
             (port, name, database)
         }
     };
     let server = mutant.start(upstream.address(), port, &name);
-    let wire = mutant
+    let relay = mutant
         .wire
-        .map(|change| wire::Relay::start(server.address(), change));
-    let address = wire.as_ref().map_or(server.address(), wire::Relay::address);
-    let subject = Subject::new(
-        Target::local(address),
-        secrets,
-        Some(upstream),
-        Some(database),
-    );
+        .map(|change| Relay::start(server.address(), change));
+    let address = relay.as_ref().map_or(server.address(), Relay::address);
+    let target = Target::local(address);
+    let subject = Subject::new(target, secrets, Some(upstream), Some(database));
     conformance::run(subject, options).unwrap()
 }
 
@@ -146,7 +132,7 @@ fn url(port: u16, database: &str) -> String {
     format!("postgres://bench:bench@127.0.0.1:{port}/{database}")
 }
 
-/// A seeded database on the shared server.
+/// Creates a seeded database on the shared server.
 fn new_database() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("mutant_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -157,14 +143,11 @@ fn new_database() -> String {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut connection = PgConnection::connect(&url(server.port(), "postgres"))
-            .await
-            .unwrap();
+        let url = url(server.port(), "postgres");
+        let mut connection = PgConnection::connect(&url).await.unwrap();
         let create = format!("CREATE DATABASE {name} TEMPLATE bench");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(create))
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        let create = sqlx::raw_sql(sqlx::AssertSqlSafe(create));
+        create.execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     });
     name

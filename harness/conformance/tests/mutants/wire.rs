@@ -1,5 +1,5 @@
-//! A relay between a client and a mutant that changes the bytes of answers: for what no HTTP
-//! library lets a service do. It reads whole answers with a content length, one at a time.
+//! A relay between a client and a mutant that changes the bytes of responses as no HTTP library lets
+//! a service do. It reads whole responses with a content length, one at a time.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,6 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Relays to `target`.
     pub(crate) fn start(target: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -25,7 +24,6 @@ impl Relay {
         Self { address }
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -41,29 +39,29 @@ fn relay(mut client: TcpStream, target: SocketAddr, change: fn(Vec<u8>) -> Vec<u
         return;
     };
     let is_head = Arc::new(AtomicBool::new(false));
-    let asks_for_head = Arc::clone(&is_head);
+    let is_head_request = Arc::clone(&is_head);
     thread::spawn(move || {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from_client.read(&mut bytes) {
-            // Every request is written at once, after the answer to the one before.
-            asks_for_head.store(bytes.starts_with(b"HEAD "), Ordering::Release);
+            // Every request is written at once, after the response to the one before.
+            is_head_request.store(bytes.starts_with(b"HEAD "), Ordering::Release);
             if to_server.write_all(&bytes[..count]).is_err() {
                 break;
             }
         }
         let _ = to_server.shutdown(std::net::Shutdown::Write);
     });
-    while let Some(answer) = answer(&mut server, &is_head) {
-        if client.write_all(&change(answer)).is_err() {
+    while let Some(response) = read_response(&mut server, &is_head) {
+        if client.write_all(&change(response)).is_err() {
             break;
         }
     }
     let _ = client.shutdown(std::net::Shutdown::Both);
 }
 
-/// The next whole answer; none at the end of the connection. What has no content length is taken to
-/// end with its head, as the answer to HEAD does.
-fn answer(server: &mut TcpStream, is_head: &AtomicBool) -> Option<Vec<u8>> {
+/// Reads a whole response; none at the end of the connection. One without a content length ends with
+/// its head, as the response to HEAD does.
+fn read_response(server: &mut TcpStream, is_head: &AtomicBool) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {

@@ -16,7 +16,7 @@ use crate::record::{Attempt, Bottleneck, Plan};
 use crate::sampler::{Sampler, Scene};
 use crate::scenario::Scenario;
 use crate::schedule::Step;
-use conformance::{DatabaseSide, Secrets, Subject, Target, UpstreamSide};
+use conformance::{Database, RecordingUpstream, Secrets, Subject, Target};
 use testbed::contender::{Contender, Running, Surroundings};
 use testbed::postgres::TemporaryPostgres;
 use testbed::raw::Connection;
@@ -38,7 +38,8 @@ impl Trial {
     pub(super) fn start(bench: &Bench<'_>, contender: &Contender, plan: &Plan) -> Result<Self> {
         let secrets = Secrets::bench();
         let (upstream, upstream_group) = ProcessGroup::started_by(|| {
-            let upstream = UpstreamSide::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets)?;
+            let upstream =
+                RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key)?;
             // All of its threads exist once it has answered.
             let mut connection = Connection::open(upstream.address())?;
             let request = format!("GET {} HTTP/1.1\r\nHost: upstream\r\n\r\n", routes::HEALTH);
@@ -73,7 +74,7 @@ impl Trial {
             contender_cpus: plan.contender_cpus.clone(),
             other_cpus: plan.other_cpus.clone(),
         };
-        let database = DatabaseSide::of(postgres)?;
+        let database = Database::of(postgres)?;
         let target = Target::local(running.address);
         let subject = Subject::new(target, secrets, Some(upstream), Some(database));
         Ok(Self {

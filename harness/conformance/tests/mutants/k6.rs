@@ -1,5 +1,5 @@
-//! No service can be right for the harness's requests only and wrong for what is measured, or the
-//! other way round: of the four scenarios the harness sends what k6 sends, byte for byte.
+//! The harness sends the four measured requests byte for byte as k6 does: a contender cannot tell a
+//! check from a measurement.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -10,8 +10,8 @@ use conformance::{Level, Options, Secrets, Subject, Target};
 use glob::Pattern;
 use schema::{env, fixtures};
 
-/// What k6 1.1.0 sends in the four scenarios of the public harness, as it was recorded; only the
-/// port and the token were its run's own.
+/// Returns what k6 1.1.0 sends in the four scenarios of the public harness, as it was recorded; only
+/// the port and the token are replaced.
 fn recorded(check: &str, host: SocketAddr) -> String {
     let agent = "User-Agent: Grafana k6/1.1.0";
     let token = testbed::token::sign(&fixtures::claims(), env::bench_value(&env::JWT_SECRET));
@@ -26,12 +26,12 @@ fn recorded(check: &str, host: SocketAddr) -> String {
         "users-me/200" => format!(
             "GET /users/me HTTP/1.1\r\nHost: {host}\r\n{agent}\r\nAuthorization: Bearer {token}\r\n\r\n"
         ),
-        other => unreachable!("{other} is no scenario"),
+        other => unreachable!("{other} is not a scenario"),
     }
 }
 
 #[test]
-fn what_the_harness_sends_is_what_k6_sends() {
+fn measured_requests_are_those_of_k6() {
     for check in ["info/200", "movies/201", "catalog/200", "users-me/200"] {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,27 +42,22 @@ fn what_the_harness_sends_is_what_k6_sends() {
         };
         let subject = Subject::new(Target::local(address), Secrets::bench(), None, None);
         conformance::run(subject, &options).unwrap();
-        assert_eq!(
-            recorder.join().unwrap(),
-            recorded(check, address),
-            "{check}"
-        );
+        let sent = recorder.join().unwrap();
+        assert_eq!(sent, recorded(check, address), "{check}");
     }
 }
 
-/// Whatever comes first, until nothing more comes; then anything is answered.
+/// Reads the first request until nothing more comes, and responds with something.
 fn first_request(listener: &TcpListener) -> String {
     let (mut client, _) = listener.accept().unwrap();
-    client
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
+    let timeout = Some(Duration::from_millis(300));
+    client.set_read_timeout(timeout).unwrap();
     let mut request = Vec::new();
     let mut part = [0; 4096];
     while let Ok(length @ 1..) = client.read(&mut part) {
         request.extend_from_slice(&part[..length]);
     }
-    client
-        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-        .unwrap();
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    client.write_all(response).unwrap();
     String::from_utf8(request).unwrap()
 }
