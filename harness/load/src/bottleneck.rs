@@ -1,6 +1,6 @@
 //! Who was at the limit, and what does not add up.
 
-use super::record::{Attempt, Bottleneck, Pace, Plan, Sampled};
+use super::record::{Attempt, Bottleneck, Pace, Plan};
 
 /// Share of its processors from which on somebody is taken to be at its limit.
 const FULL: f64 = 0.95;
@@ -37,27 +37,24 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     if attempt.measured.error_count() > 0 || attempt.measured.requests == 0 {
         return Bottleneck::Errors;
     }
-    let Some(used) = usage.contender.cpu_secs else {
-        return by_samples(usage.sampled, plan);
-    };
     let others = [
         (
             Bottleneck::GeneratorBound,
-            usage.generator.cpu_secs.unwrap_or(0.0),
+            usage.generator.cpu_secs,
             plan.generator_threads() as f64,
         ),
         (
             Bottleneck::UpstreamBound,
-            usage.upstream.cpu_secs.unwrap_or(0.0),
+            usage.upstream.cpu_secs,
             UPSTREAM_THREADS,
         ),
         (
             Bottleneck::DatabaseBound,
-            usage.postgres.cpu_secs.unwrap_or(0.0),
+            usage.postgres.cpu_secs,
             plan.other_cpus.len() as f64,
         ),
     ];
-    if used >= FULL * seconds * plan.contender_cpus.len() as f64 {
+    if usage.contender.cpu_secs >= FULL * seconds * plan.contender_cpus.len() as f64 {
         return Bottleneck::ServerBound;
     }
     for (bottleneck, cpu_secs, cpus) in others {
@@ -69,12 +66,11 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     if usage.upstream_in_flight.unwrap_or(0.0) >= WAITING_FOR_UPSTREAM * on_their_way {
         return Bottleneck::UpstreamBound;
     }
-    let is_more = |share: Option<f64>, most: f64| share.is_some_and(|share| share > most);
-    if is_more(usage.steal, STEAL_MAX) || is_more(usage.foreign, FOREIGN_MAX) {
+    if usage.steal > STEAL_MAX || usage.foreign > FOREIGN_MAX {
         return Bottleneck::Noisy;
     }
     // The kernel's interrupts for the contender's sockets are charged to nobody.
-    let is_full = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - FULL);
+    let is_full = |idle: f64| idle <= 1.0 - FULL;
     if is_full(usage.contender_cpus_idle) {
         return Bottleneck::ServerBound;
     }
@@ -84,18 +80,6 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
         return most.map_or(Bottleneck::Waiting, |(bottleneck, ..)| bottleneck);
     }
     Bottleneck::Waiting
-}
-
-/// Samples taken before and after the load, too, have a mean that is too low: a high one proves that
-/// the contender was at its limit, a low one proves nothing. A largest sample that is low proves that
-/// it never was.
-fn by_samples(sampled: Option<Sampled>, plan: &Plan) -> Bottleneck {
-    let full = FULL * plan.contender_cpus.len() as f64;
-    match sampled {
-        Some(sampled) if sampled.mean >= full => Bottleneck::ServerBound,
-        Some(sampled) if sampled.peak < full => Bottleneck::NotServerBound,
-        _ => Bottleneck::Unknown,
-    }
 }
 
 /// What does not add up, as sentences.
@@ -141,7 +125,7 @@ mod tests {
 
     fn used(cpu_secs: f64) -> Usage {
         Usage {
-            cpu_secs: Some(cpu_secs),
+            cpu_secs,
             ..Usage::default()
         }
     }
@@ -158,7 +142,7 @@ mod tests {
         let full = with(|attempt| attempt.usage.contender = used(9.5));
         assert_eq!(full, Bottleneck::ServerBound);
         // The kernel worked for its sockets.
-        let no_idle = with(|attempt| attempt.usage.contender_cpus_idle = Some(0.05));
+        let no_idle = with(|attempt| attempt.usage.contender_cpus_idle = 0.05);
         assert_eq!(no_idle, Bottleneck::ServerBound);
         let generator = with(|attempt| attempt.usage.generator = used(9.5));
         assert_eq!(generator, Bottleneck::GeneratorBound);
@@ -171,7 +155,7 @@ mod tests {
         let shared = |shares: [f64; 3]| {
             with(|attempt| {
                 let usage = &mut attempt.usage;
-                usage.other_cpus_idle = Some(0.02);
+                usage.other_cpus_idle = 0.02;
                 [usage.generator, usage.upstream, usage.postgres] = shares.map(used);
             })
         };
@@ -190,34 +174,19 @@ mod tests {
 
     #[test]
     fn noise_is_told_from_what_follows_from_busy_processors_only() {
-        let stolen = with(|attempt| attempt.usage.steal = Some(0.03));
+        let stolen = with(|attempt| attempt.usage.steal = 0.03);
         assert_eq!(stolen, Bottleneck::Noisy);
         let foreign = with(|attempt| {
-            attempt.usage.foreign = Some(0.06);
-            attempt.usage.contender_cpus_idle = Some(0.0);
-            attempt.usage.other_cpus_idle = Some(0.0);
+            attempt.usage.foreign = 0.06;
+            attempt.usage.contender_cpus_idle = 0.0;
+            attempt.usage.other_cpus_idle = 0.0;
         });
         assert_eq!(foreign, Bottleneck::Noisy);
         let full_all_the_same = with(|attempt| {
-            attempt.usage.foreign = Some(0.06);
+            attempt.usage.foreign = 0.06;
             attempt.usage.contender = used(9.6);
         });
         assert_eq!(full_all_the_same, Bottleneck::ServerBound);
-    }
-
-    #[test]
-    fn samples_prove_what_they_can_and_no_more() {
-        let sampled = |mean, peak| {
-            with(|attempt| {
-                attempt.usage.contender = Usage::default();
-                attempt.usage.sampled = Some(Sampled { mean, peak });
-            })
-        };
-        assert_eq!(sampled(0.951, 0.99), Bottleneck::ServerBound);
-        assert_eq!(sampled(0.917, 0.983), Bottleneck::Unknown);
-        assert_eq!(sampled(0.41, 0.949), Bottleneck::NotServerBound);
-        let nothing = with(|attempt| attempt.usage.contender = Usage::default());
-        assert_eq!(nothing, Bottleneck::Unknown);
     }
 
     #[test]

@@ -2,12 +2,11 @@
 //! long does one take, and who was at the limit?
 
 pub mod bottleneck;
-pub mod cell;
+mod cell;
 pub mod claim;
 pub mod compare;
 pub mod engine;
 pub mod input;
-pub mod log;
 pub mod party;
 pub mod platform;
 pub mod record;
@@ -18,7 +17,7 @@ pub mod run;
 mod sample;
 pub mod scenario;
 pub mod schedule;
-pub mod score;
+mod score;
 pub mod scripts;
 pub mod standings;
 pub mod statistics;

@@ -13,9 +13,9 @@ use schema::{Profile, routes};
 use super::bottleneck::{bottleneck, warnings};
 use super::engine::{Engine, Load};
 use super::input::{self, Input};
-use super::log::Log;
 use super::party::Party;
 use super::record::{Attempt, Bottleneck, Failed, Failure, Line, Pace, Plan, Start};
+use super::results::Log;
 use super::scenario::Scenario;
 use super::schedule::{Schedule, Step, Visit};
 use super::watch::{Scene, Watch};
@@ -367,7 +367,7 @@ impl Stage {
             scenario: step.scenario,
             round,
             pace: step.pace,
-            started_at: Some(started_at),
+            started_at,
             measured,
             usage,
             bottleneck: Bottleneck::Waiting,

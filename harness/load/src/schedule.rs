@@ -13,10 +13,8 @@ const SWEEP_FROM: f64 = 0.25;
 /// A sweep ends here at the latest: at some thousand times where it began.
 const SWEEP_STEPS: i32 = 12;
 
-/// A contender is beyond its knee when it answers less than this share of what it is asked …
-const KEEPS_UP: f64 = 0.99;
-
-/// … or when its 99th percentile is this many times that of the sweep's first rate.
+/// A contender is beyond its knee when it does not keep up with a rate, or when its 99th percentile is
+/// this many times that of the sweep's first rate.
 const KNEE_P99: f64 = 20.0;
 
 /// What a start costs beside the load: Postgres, the contender, the check.
@@ -214,7 +212,7 @@ impl Schedule<'_> {
             let p99_ms = measured.latency.p99_ms;
             let begun_with = *first_p99_ms.get_or_insert(p99_ms);
             if measured.error_count() > 0
-                || measured.requests_per_sec() < rate * KEEPS_UP
+                || !measured.keeps_up_with(rate)
                 || p99_ms > begun_with * KNEE_P99
             {
                 break;

@@ -177,10 +177,9 @@ impl<'a> Watch<'a> {
         };
         let used = |index: usize| (last.cpu[index] - first.cpu[index]).as_secs_f64();
         let usage = |index: usize| Usage {
-            cpu_secs: Some(used(index)),
-            context_switches: Some(
-                end.context_switches[index].saturating_sub(begin.context_switches[index]),
-            ),
+            cpu_secs: used(index),
+            context_switches: end.context_switches[index]
+                .saturating_sub(begin.context_switches[index]),
             ..Usage::default()
         };
         let seen = self.looks.iter().map(|look| look.rss_bytes);
@@ -206,16 +205,15 @@ impl<'a> Watch<'a> {
             generator,
             upstream,
             postgres,
-            contender_cpus_idle: Some(Ticks::share(of(&self.contender_cpus), |ticks| ticks.idle)),
-            other_cpus_idle: Some(Ticks::share(of(&self.other_cpus), |ticks| ticks.idle)),
-            steal: Some(all.share(|ticks| ticks.steal)),
-            foreign: Some((all.share(|ticks| ticks.busy) - known).max(0.0)),
+            contender_cpus_idle: Ticks::share(of(&self.contender_cpus), |ticks| ticks.idle),
+            other_cpus_idle: Ticks::share(of(&self.other_cpus), |ticks| ticks.idle),
+            steal: all.share(|ticks| ticks.steal),
+            foreign: (all.share(|ticks| ticks.busy) - known).max(0.0),
             load_1min: LoadAverage::current()
                 .ok()
                 .map(|load| rounded(f64::from(load.one), 100.0)),
             served: None,
             upstream_in_flight: None,
-            sampled: None,
             timeline: self.timeline(first),
         }
     }
