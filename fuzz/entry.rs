@@ -98,7 +98,5 @@ pub(crate) fn contenders(data: &[u8]) {
 
 /// Parses a `results.jsonl`.
 pub(crate) fn results(data: &[u8]) {
-    if let Ok(results) = load::results::parse(data) {
-        assert!(results.whole_bytes <= data.len() as u64);
-    }
+    let _ = load::results::parse(data);
 }

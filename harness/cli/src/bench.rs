@@ -13,10 +13,9 @@ use load::cpu_lock::CpuLock;
 use load::engine::Engine;
 use load::engine::builtin::Builtin;
 use load::engine::k6::K6;
-use load::log::Log;
 use load::machine;
 use load::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
-use load::report::scale;
+use load::results::{self, Log};
 use load::run::{Bench, now};
 use load::scenario::Scenario;
 use load::schedule::Schedule;
@@ -223,7 +222,6 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         machine: this_machine.clone(),
         versions: versions.clone(),
         plan,
-        imported: None,
     });
     let mut logs = begin(&folder, runs.collect())?;
     options.measure(&folder, &contenders, &mut logs)
@@ -245,7 +243,7 @@ fn begin(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
     let is_one = runs.len() == 1;
     let create = |run: Run| match is_one {
         true => Log::begin(folder, run),
-        false => Log::begin(&folder.join(scale::name(&run.plan)), run),
+        false => Log::begin(&folder.join(results::folder_name(&run.plan)), run),
     };
     let mut logs = Vec::new();
     for run in runs {
@@ -262,10 +260,8 @@ fn begin(folder: &Path, runs: Vec<Run>) -> Result<Vec<Log>> {
 
 /// Opens the runs of a folder to continue them.
 fn resume(folder: &Path) -> Result<Vec<Log>> {
-    match scale::folders(folder)? {
-        runs if runs.is_empty() => Ok(vec![Log::resume(folder)?]),
-        runs => runs.iter().map(|run| Log::resume(run)).collect(),
-    }
+    let folders = results::folders(folder)?;
+    folders.iter().map(|folder| Log::resume(folder)).collect()
 }
 
 impl BenchOptions {
@@ -408,7 +404,6 @@ impl BenchOptions {
         report(&ReportOptions {
             folder: folder.to_owned(),
             baseline: None,
-            json: false,
         })
         .with_context(|| {
             format!(

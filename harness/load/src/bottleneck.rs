@@ -35,11 +35,8 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     if measured.error_count() > 0 || measured.requests == 0 {
         return Bottleneck::Errors;
     }
-    let Some(contender_secs) = usage.contender.cpu_secs else {
-        return Bottleneck::Unknown;
-    };
     let is_saturated = |cpu_secs: f64, cpus: f64| cpu_secs >= SATURATED * measured.seconds * cpus;
-    if is_saturated(contender_secs, plan.contender_cpus.len() as f64) {
+    if is_saturated(usage.contender.cpu_secs, plan.contender_cpus.len() as f64) {
         return Bottleneck::ServerBound;
     }
     let (threads, cpus) = (
@@ -51,7 +48,7 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
         (Bottleneck::UpstreamBound, &usage.upstream, UPSTREAM_THREADS),
         (Bottleneck::DatabaseBound, &usage.postgres, cpus),
     ];
-    let others = others.map(|(name, usage, cpus)| (name, usage.cpu_secs.unwrap_or(0.0), cpus));
+    let others = others.map(|(name, usage, cpus)| (name, usage.cpu_secs, cpus));
     for (bottleneck, cpu_secs, cpus) in others {
         if is_saturated(cpu_secs, cpus) {
             return bottleneck;
@@ -61,11 +58,10 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     if usage.upstream_in_flight.unwrap_or(0.0) >= UPSTREAM_WAIT * in_flight {
         return Bottleneck::UpstreamBound;
     }
-    let exceeds = |share: Option<f64>, max: f64| share.is_some_and(|share| share > max);
-    if exceeds(usage.steal, STEAL_MAX) || exceeds(usage.foreign, FOREIGN_MAX) {
+    if usage.steal > STEAL_MAX || usage.foreign > FOREIGN_MAX {
         return Bottleneck::Noisy;
     }
-    let is_busy = |idle: Option<f64>| idle.is_some_and(|idle| idle <= 1.0 - SATURATED);
+    let is_busy = |idle: f64| idle <= 1.0 - SATURATED;
     // The kernel's interrupts for the contender's sockets are charged to no process.
     if is_busy(usage.contender_cpus_idle) {
         return Bottleneck::ServerBound;
@@ -113,7 +109,7 @@ mod tests {
 
     fn used(cpu_secs: f64) -> Usage {
         Usage {
-            cpu_secs: Some(cpu_secs),
+            cpu_secs,
             ..Usage::default()
         }
     }
@@ -127,11 +123,11 @@ mod tests {
 
     #[test]
     fn saturated_group_is_the_bottleneck() {
-        let cases: [(Bottleneck, fn(&mut ResourceUsage)); 9] = [
+        let cases: [(Bottleneck, fn(&mut ResourceUsage)); 8] = [
             (Bottleneck::Waiting, |_| {}),
             (Bottleneck::ServerBound, |usage| usage.contender = used(9.5)),
             (Bottleneck::ServerBound, |usage| {
-                usage.contender_cpus_idle = Some(0.05);
+                usage.contender_cpus_idle = 0.05;
             }),
             (Bottleneck::GeneratorBound, |usage| {
                 usage.generator = used(9.5)
@@ -148,9 +144,6 @@ mod tests {
             (Bottleneck::Waiting, |usage| {
                 usage.upstream_in_flight = Some(31.9);
             }),
-            (Bottleneck::Unknown, |usage| {
-                usage.contender = Usage::default();
-            }),
         ];
         for (number, (expected, change)) in cases.into_iter().enumerate() {
             assert_eq!(with(change), expected, "case {number}");
@@ -165,7 +158,7 @@ mod tests {
             ([3.0, 1.8, 5.0], Bottleneck::DatabaseBound),
         ] {
             let shared = with(|usage| {
-                usage.other_cpus_idle = Some(0.02);
+                usage.other_cpus_idle = 0.02;
                 [usage.generator, usage.upstream, usage.postgres] = shares.map(used);
             });
             assert_eq!(shared, expected);
@@ -174,16 +167,16 @@ mod tests {
 
     #[test]
     fn noise_hides_idle_time_but_no_cpu_time() {
-        let steal = with(|usage| usage.steal = Some(0.03));
+        let steal = with(|usage| usage.steal = 0.03);
         assert_eq!(steal, Bottleneck::Noisy);
         let foreign = with(|usage| {
-            usage.foreign = Some(0.06);
-            usage.contender_cpus_idle = Some(0.0);
-            usage.other_cpus_idle = Some(0.0);
+            usage.foreign = 0.06;
+            usage.contender_cpus_idle = 0.0;
+            usage.other_cpus_idle = 0.0;
         });
         assert_eq!(foreign, Bottleneck::Noisy);
         let saturated = with(|usage| {
-            usage.foreign = Some(0.06);
+            usage.foreign = 0.06;
             usage.contender = used(9.6);
         });
         assert_eq!(saturated, Bottleneck::ServerBound);

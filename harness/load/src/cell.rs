@@ -1,225 +1,156 @@
-//! A contender in a scenario: what its attempts add up to.
+//! A cell of the standings: the attempts of a contender in a scenario, at one number of workers and
+//! connections.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::record::{Attempt, Bottleneck, Planned, ResourceUsage, Usage};
+use super::record::{Attempt, Bottleneck, Planned, Point};
 use super::results::Results;
 use super::scenario::Scenario;
-use super::score::Figures;
-use super::statistics::{Estimate, median};
+use super::score::Metrics;
+use super::statistics::Estimate;
 
-/// A spread of rounds above this is said so.
-pub const WIDE_SPREAD: f64 = 0.10;
+/// Attempts with a larger spread get a warning.
+const WIDE_SPREAD: f64 = 0.10;
 
-/// A contender in a scenario.
-#[derive(Clone, Debug, Serialize)]
-pub struct Cell<'a> {
-    /// The contender.
-    pub contender: &'a Planned,
-    /// Its attempts in closed loop.
-    #[serde(skip)]
-    pub attempts: Vec<&'a Attempt>,
-    /// How many checks it failed; it is not ranked if it is one.
-    pub failed_checks: usize,
-    /// Of all its attempts: see [`combined`]. None if there is none.
-    pub bottleneck: Option<Bottleneck>,
-    /// The primary figure.
-    pub cpu_us_per_request: Option<Estimate>,
-    /// Right answers per second.
-    pub requests_per_sec: Option<Estimate>,
-    /// Mean latency.
-    pub mean_ms: Option<Estimate>,
-    /// 99th percentile of the latency.
-    pub p99_ms: Option<Estimate>,
-    /// Largest resident memory of any attempt, in bytes.
-    pub rss_peak_bytes: Option<u64>,
-    /// Median of the attempts' mean resident memory, in bytes.
-    pub rss_mean_bytes: Option<u64>,
-    /// What a request costs whom.
-    pub split: Option<Split>,
-    /// Rank by processor time per request: of all that passed their checks.
-    pub cpu_rank: Option<usize>,
-    /// Rank by requests per second: of those that are server-bound too.
-    pub rate_rank: Option<usize>,
-    /// The limit's processor time per request as a share of its own.
-    pub of_limit: Option<f64>,
-    /// The score of the medians against the baseline.
-    pub vs_all: Option<f64>,
-    /// The attempt with the most requests per second: what the published rules look at.
-    pub best: Option<Figures>,
-    /// The score of the best attempt against the baseline's best.
-    pub best_vs_all: Option<f64>,
+/// A contender in a scenario, in closed loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell<'a> {
+    pub(crate) contender: &'a Planned,
+    pub(crate) scenario: Scenario,
+    pub(crate) point: Point,
+    /// Number of attempts, with those without a correct response.
+    pub(crate) attempts: usize,
+    /// Number of failed checks: with one of them the contender is not ranked.
+    pub(crate) failed_checks: usize,
+    /// None without an attempt.
+    pub(crate) bottleneck: Option<Bottleneck>,
+    /// The primary metric.
+    pub(crate) cpu_us_per_request: Option<Estimate>,
+    pub(crate) requests_per_sec: Option<Estimate>,
+    pub(crate) mean_ms: Option<Estimate>,
+    pub(crate) p99_ms: Option<Estimate>,
+    /// Maximum resident memory of all attempts.
+    pub(crate) rss_peak_bytes: Option<u64>,
+    /// Rank by CPU time per request among all that passed their checks.
+    pub(crate) cpu_rank: Option<usize>,
+    /// Rank by requests per second among those that are server-bound too.
+    pub(crate) rate_rank: Option<usize>,
+    /// The ceiling's CPU time per request as a share of the contender's.
+    pub(crate) of_ceiling: Option<f64>,
+    /// Score of the medians relative to the baseline.
+    pub(crate) vs_all: Option<f64>,
 }
 
-/// Processor time per right answer in microseconds, medians of the attempts.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Split {
-    /// The contender's.
-    pub contender_us: f64,
-    /// The engine's.
-    pub generator_us: f64,
-    /// The upstream's.
-    pub upstream_us: f64,
-    /// Postgres's.
-    pub postgres_us: f64,
-}
-
-/// The bottleneck of several attempts: server-bound only if all of them are; errors if there is one
-/// with errors; else the most frequent of the others, and of equally frequent ones the graver.
-#[must_use]
-pub fn combined(bottlenecks: &[Bottleneck]) -> Option<Bottleneck> {
+/// Combines the bottlenecks of several attempts: server-bound only if all are; errors if one has
+/// errors; else the most frequent of the others, and of equally frequent ones the more serious.
+pub(crate) fn combined(bottlenecks: &[Bottleneck]) -> Option<Bottleneck> {
+    if bottlenecks.contains(&Bottleneck::Errors) {
+        return Some(Bottleneck::Errors);
+    }
     let mut counts = BTreeMap::new();
     for bottleneck in bottlenecks {
         *counts.entry(*bottleneck).or_insert(0_usize) += 1;
     }
-    if counts.contains_key(&Bottleneck::Errors) {
-        return Some(Bottleneck::Errors);
-    }
-    let others = counts
-        .iter()
-        .filter(|(bottleneck, _)| **bottleneck != Bottleneck::ServerBound);
-    let most = others.max_by_key(|(bottleneck, count)| (**count, **bottleneck));
-    match most {
-        Some((bottleneck, _)) => Some(*bottleneck),
-        None => bottlenecks.first().copied(),
-    }
+    let server_bound = counts.remove(&Bottleneck::ServerBound);
+    let most = counts
+        .into_iter()
+        .max_by_key(|(kind, count)| (*count, *kind));
+    most.map(|(kind, _)| kind)
+        .or_else(|| server_bound.map(|_| Bottleneck::ServerBound))
 }
 
 impl<'a> Cell<'a> {
-    pub(super) fn of(results: &'a Results, contender: &'a Planned, scenario: Scenario) -> Self {
+    /// Combines the attempts of a contender in a scenario, without ranks and scores.
+    pub(crate) fn new(results: &'a Results, contender: &'a Planned, scenario: Scenario) -> Self {
         let attempts: Vec<_> = results
             .closed()
             .filter(|attempt| attempt.scenario == scenario && attempt.contender == contender.name)
             .collect();
         let bottlenecks: Vec<_> = attempts.iter().map(|attempt| attempt.bottleneck).collect();
-        let answered = attempts
-            .iter()
-            .copied()
-            .filter(|attempt| attempt.measured.requests > 0);
-        let answered: Vec<_> = answered.collect();
-        let estimate = |figure: fn(&Attempt) -> f64| {
-            let values: Vec<_> = answered.iter().map(|attempt| figure(attempt)).collect();
-            Estimate::of(&values)
+        let estimate = |metric: &dyn Fn(&Attempt) -> Option<f64>| {
+            let answered = attempts
+                .iter()
+                .filter(|attempt| attempt.measured.requests > 0);
+            let values: Vec<_> = answered.filter_map(|attempt| metric(attempt)).collect();
+            Estimate::new(&values)
         };
-        let rss = |figure: fn(&Usage) -> Option<u64>| {
-            let attempts = attempts.iter();
-            attempts.filter_map(move |attempt| figure(&attempt.usage.contender))
-        };
-        let rss_means: Vec<_> = rss(|usage| usage.rss_mean_bytes)
-            .map(|bytes| bytes as f64)
-            .collect();
+        let peaks = attempts.iter();
         Self {
             contender,
+            scenario,
+            point: results.run.plan.point(),
+            attempts: attempts.len(),
             failed_checks: results.failed_checks(&contender.name).len(),
             bottleneck: combined(&bottlenecks),
-            cpu_us_per_request: estimate(|attempt| {
-                attempt.cpu_us_per_request().unwrap_or(f64::NAN)
-            }),
-            requests_per_sec: estimate(|attempt| attempt.measured.requests_per_sec()),
-            mean_ms: estimate(|attempt| attempt.measured.latency.mean_ms),
-            p99_ms: estimate(|attempt| attempt.measured.latency.p99_ms),
-            rss_peak_bytes: rss(|usage| usage.rss_peak_bytes).max(),
-            rss_mean_bytes: median(&rss_means).map(|bytes| bytes as u64),
-            split: Split::of(&answered),
+            cpu_us_per_request: estimate(&Attempt::cpu_us_per_request),
+            requests_per_sec: estimate(&|attempt| Some(attempt.measured.requests_per_sec())),
+            mean_ms: estimate(&|attempt| Some(attempt.measured.latency.mean_ms)),
+            p99_ms: estimate(&|attempt| Some(attempt.measured.latency.p99_ms)),
+            rss_peak_bytes: peaks
+                .filter_map(|attempt| attempt.usage.contender.rss_peak_bytes)
+                .max(),
             cpu_rank: None,
             rate_rank: None,
-            of_limit: None,
+            of_ceiling: None,
             vs_all: None,
-            best: best(&answered),
-            best_vs_all: None,
-            attempts,
         }
     }
 
-    /// Whether all its attempts were at the contender's own limit.
-    #[must_use]
-    pub fn is_server_bound(&self) -> bool {
+    /// Returns true if all attempts were server-bound.
+    pub(crate) fn is_server_bound(&self) -> bool {
         self.bottleneck == Some(Bottleneck::ServerBound)
     }
 
-    /// The limit and who failed a check are not.
-    pub(super) fn may_be_ranked(&self) -> bool {
+    /// Returns true unless the contender is the ceiling or failed a check.
+    pub(crate) fn may_be_ranked(&self) -> bool {
         !self.contender.is_ceiling && self.failed_checks == 0
     }
 
-    /// Why it has no rank by requests per second, in a word or two.
-    #[must_use]
-    pub fn unranked_because(&self) -> Option<String> {
-        let bound = match self.bottleneck {
-            Some(Bottleneck::ServerBound) => None,
-            Some(bottleneck) => Some(bottleneck.name()),
-            None => Some("not measured"),
-        };
-        match (self.failed_checks, bound) {
-            (0, None) if self.contender.is_ceiling => Some("limit".to_owned()),
-            (0, Some(bound)) if self.contender.is_ceiling => Some(format!("limit, {bound}")),
-            (0, bound) => bound.map(str::to_owned),
-            (1, _) => Some("failed a check".to_owned()),
-            (failed, _) => Some(format!("failed {failed} checks")),
+    /// Returns the bottleneck, or the failed checks, in a few words.
+    pub(crate) fn state(&self) -> String {
+        let bottleneck = self.bottleneck.map_or("not measured", Bottleneck::name);
+        match self.failed_checks {
+            0 => bottleneck.to_owned(),
+            1 => "failed a check".to_owned(),
+            failed => format!("failed {failed} checks"),
         }
     }
 
-    /// How far its attempts are apart: by processor time per request, and where they are server-bound
-    /// by requests per second too; the larger counts.
-    #[must_use]
-    pub fn spread(&self) -> Option<f64> {
+    /// Returns the CSS class of a cell that is not ranked by every metric.
+    pub(crate) fn class(&self) -> Option<&'static str> {
+        match self.failed_checks {
+            _ if self.contender.is_ceiling => Some("ceiling"),
+            0 if self.is_server_bound() => None,
+            0 => Some("unbound"),
+            _ => Some("failed"),
+        }
+    }
+
+    /// Returns the spread of the CPU time per request or, if it is larger, of the requests per second
+    /// where these are server-bound.
+    pub(crate) fn spread(&self) -> Option<f64> {
         let rate = self.requests_per_sec.filter(|_| self.is_server_bound());
         let both = [self.cpu_us_per_request, rate];
         let spreads = both.iter().flatten().map(Estimate::spread);
         spreads.max_by(f64::total_cmp)
     }
 
-    /// Whether its attempts are too far apart to be trusted.
-    #[must_use]
-    pub fn is_wide(&self) -> bool {
+    /// Returns true if the spread of the attempts deserves a warning.
+    pub(crate) fn is_wide(&self) -> bool {
         self.spread().is_some_and(|spread| spread > WIDE_SPREAD)
     }
 
-    pub(super) fn cpu_us(&self) -> Option<f64> {
+    pub(crate) fn cpu_us(&self) -> Option<f64> {
         self.cpu_us_per_request.map(|estimate| estimate.median)
     }
 
-    pub(super) fn medians(&self) -> Option<Figures> {
-        Some(Figures {
+    /// Returns the metrics of the score.
+    pub(crate) fn medians(&self) -> Option<Metrics> {
+        Some(Metrics {
             requests_per_sec: self.requests_per_sec?.median,
             mean_ms: self.mean_ms?.median,
             p99_ms: self.p99_ms?.median,
         })
-    }
-}
-
-/// The attempt with the most requests per second.
-fn best(attempts: &[&Attempt]) -> Option<Figures> {
-    let figures = attempts.iter().map(|attempt| Figures {
-        requests_per_sec: attempt.measured.requests_per_sec(),
-        mean_ms: attempt.measured.latency.mean_ms,
-        p99_ms: attempt.measured.latency.p99_ms,
-    });
-    figures.max_by(|one, other| one.requests_per_sec.total_cmp(&other.requests_per_sec))
-}
-
-impl Split {
-    fn of(attempts: &[&Attempt]) -> Option<Self> {
-        let per_request = |usage: fn(&ResourceUsage) -> &Usage| {
-            let values = attempts
-                .iter()
-                .filter_map(|attempt| attempt.us_per_request(usage(&attempt.usage)));
-            median(&values.collect::<Vec<_>>())
-        };
-        Some(Self {
-            contender_us: per_request(|usage| &usage.contender)?,
-            generator_us: per_request(|usage| &usage.generator)?,
-            upstream_us: per_request(|usage| &usage.upstream)?,
-            postgres_us: per_request(|usage| &usage.postgres)?,
-        })
-    }
-
-    /// All of it.
-    #[must_use]
-    pub fn total_us(&self) -> f64 {
-        self.contender_us + self.generator_us + self.upstream_us + self.postgres_us
     }
 }
 
@@ -228,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_attempt_that_is_not_server_bound_takes_its_cell_with_it() {
+    fn cell_is_server_bound_only_if_all_attempts_are() {
         use Bottleneck::{Errors, GeneratorBound, Noisy, ServerBound, Waiting};
         assert_eq!(combined(&[ServerBound, ServerBound]), Some(ServerBound));
         assert_eq!(combined(&[ServerBound, ServerBound, Noisy]), Some(Noisy));

@@ -1,208 +1,221 @@
-//! Two runs side by side: what has changed, and what of it is real.
-
-mod table;
+//! The comparison of two runs: relative changes and their significance.
 
 use serde::Serialize;
 
 use super::cell::combined;
-use super::record::{Attempt, Bottleneck};
+use super::record::{Attempt, Bottleneck, Run};
 use super::results::Results;
 use super::scenario::Scenario;
 use super::statistics::Change;
+use testbed::number::NONE;
+use testbed::table::{self, Column, Table, escape};
 
-/// Whether a change is more than noise.
+/// The significance of a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Word {
-    /// Its interval leaves out zero.
+enum Significance {
+    /// The interval excludes zero.
     Real,
-    /// Its interval holds zero.
+    /// The interval includes zero.
     Noise,
-    /// One of the runs has a single attempt, and that has no interval.
+    /// A run with a single attempt has no interval.
     OneAttempt,
-    /// In one of the runs it was not server-bound: its rate is that of somebody else.
+    /// In one of the runs the contender was not the bottleneck of its rate.
     NotServerBound,
-    /// In one of the runs it is not known whether it was server-bound.
-    BoundUnknown,
 }
 
-impl Word {
-    /// As it stands in tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+impl Significance {
+    fn name(self) -> &'static str {
         match self {
             Self::Real => "real",
             Self::Noise => "noise",
             Self::OneAttempt => "one attempt",
             Self::NotServerBound => "not server-bound",
-            Self::BoundUnknown => "bound unknown",
         }
     }
 }
 
-/// A figure of a cell in both runs.
+/// The change of a metric from the first run to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Compared {
-    /// From the first run to the second.
+struct Compared {
     #[serde(flatten)]
-    pub change: Change,
-    /// What it is worth.
-    pub word: Word,
+    change: Change,
+    significance: Significance,
 }
 
-/// A contender in a scenario, in both runs.
+/// A contender in a scenario in both runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Pair {
-    /// Its name.
-    pub contender: String,
-    /// The scenario.
-    pub scenario: Scenario,
-    /// Processor time per request.
-    pub cpu_us_per_request: Option<Compared>,
-    /// Right answers per second.
-    pub requests_per_sec: Option<Compared>,
+struct Pair {
+    contender: String,
+    scenario: Scenario,
+    cpu_us_per_request: Option<Compared>,
+    requests_per_sec: Option<Compared>,
 }
 
-/// What two runs have to say about each other.
+/// The comparison of two runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What makes the runs differ besides the contenders.
-    pub notes: Vec<String>,
-    /// Every contender in both, in the order of the first.
-    pub pairs: Vec<Pair>,
-    /// Contenders of the first run alone.
-    pub only_before: Vec<String>,
-    /// Contenders of the second run alone.
-    pub only_after: Vec<String>,
+    /// Other differences between the runs, and contenders in only one of them.
+    notes: Vec<String>,
+    /// In the order of the first run.
+    pairs: Vec<Pair>,
 }
 
 impl Comparison {
-    /// From one run to another.
+    /// Compares two runs.
     #[must_use]
     pub fn between(before: &Results, after: &Results) -> Self {
-        let contenders = before.run.plan.contenders.iter();
-        let scenarios = &before.run.plan.scenarios;
-        let cells =
-            contenders.flat_map(|of| scenarios.iter().map(|scenario| (&of.name, *scenario)));
-        let pairs = cells.filter_map(|(contender, scenario)| {
-            let before = attempts(before, contender, scenario);
-            let after = attempts(after, contender, scenario);
-            (!before.is_empty() && !after.is_empty()).then(|| Pair {
-                contender: contender.clone(),
-                scenario,
-                cpu_us_per_request: compared(&before, &after, None, &|attempt| {
-                    attempt.cpu_us_per_request()
-                }),
-                requests_per_sec: compared(
-                    &before,
-                    &after,
-                    not_its_own(&before, &after),
-                    &|attempt| Some(attempt.measured.requests_per_sec()),
-                ),
-            })
-        });
+        let mut pairs = Vec::new();
+        for contender in &before.run.plan.contenders {
+            for scenario in &before.run.plan.scenarios {
+                let attempts = [before, after].map(|run| attempts(run, &contender.name, *scenario));
+                let [before, after] = &attempts;
+                if before.is_empty() || after.is_empty() {
+                    continue;
+                }
+                let is_server_bound = attempts.iter().all(|attempts| {
+                    let bottlenecks = attempts.iter().map(|attempt| attempt.bottleneck);
+                    combined(&bottlenecks.collect::<Vec<_>>()) == Some(Bottleneck::ServerBound)
+                });
+                let rate = |attempt: &Attempt| Some(attempt.measured.requests_per_sec());
+                pairs.push(Pair {
+                    contender: contender.name.clone(),
+                    scenario: *scenario,
+                    cpu_us_per_request: compared(&attempts, true, Attempt::cpu_us_per_request),
+                    requests_per_sec: compared(&attempts, is_server_bound, rate),
+                });
+            }
+        }
         Self {
             notes: notes(before, after),
-            pairs: pairs.collect(),
-            only_before: only_in(before, after),
-            only_after: only_in(after, before),
+            pairs,
         }
     }
+
+    /// Renders the comparison for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let notes = self.notes.iter().map(|note| format!("{note}\n"));
+        let table = columns().terminal(self.pairs.iter());
+        format!("{}\n{table}", notes.collect::<String>())
+    }
+
+    /// Renders the comparison as Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let notes = self.notes.iter();
+        let notes = notes.map(|note| format!("- {}\n", escape(note)));
+        let table = columns().markdown(self.pairs.iter());
+        format!("{}\n{table}", notes.collect::<String>())
+    }
+}
+
+fn columns() -> Table<'static, Pair> {
+    type Metric = fn(&Pair) -> Option<Compared>;
+    let metric = |title, unit, metric: Metric| -> [Column<'static, Pair>; 3] {
+        [
+            Column::number(title, unit, move |pair: &Pair| match metric(pair) {
+                Some(compared) => format!("{} %", signed(compared.change.ratio)),
+                None => NONE.to_owned(),
+            }),
+            Column::number("95 %", "", move |pair: &Pair| match metric(pair) {
+                Some(Compared {
+                    significance: Significance::OneAttempt,
+                    ..
+                })
+                | None => String::new(),
+                Some(Compared { change, .. }) => {
+                    format!("{} to {}", signed(change.low), signed(change.high))
+                }
+            }),
+            Column::text("", move |pair: &Pair| {
+                let significance = metric(pair).map(|compared| compared.significance);
+                let cell = table::Cell::from(significance.map_or("", Significance::name));
+                match significance {
+                    Some(Significance::Real) => cell.strong(),
+                    _ => cell,
+                }
+            }),
+        ]
+    };
+    let names = [
+        Column::text("contender", |pair: &Pair| pair.contender.clone()),
+        Column::text("scenario", |pair: &Pair| pair.scenario.name()),
+    ];
+    let cpu = metric("CPU", "µs/request", |pair| pair.cpu_us_per_request);
+    let rate = metric("requests", "/s", |pair| pair.requests_per_sec);
+    Table::new(names.into_iter().chain(cpu).chain(rate))
+}
+
+fn signed(share: f64) -> String {
+    format!("{:+.1}", share * 100.0)
 }
 
 fn attempts<'a>(results: &'a Results, contender: &str, scenario: Scenario) -> Vec<&'a Attempt> {
     let closed = results.closed();
-    let of = closed.filter(|of| of.contender == contender && of.scenario == scenario);
-    of.filter(|attempt| attempt.measured.requests > 0).collect()
-}
-
-/// Why a rate is not known to be the contender's own in both runs; none if it is.
-fn not_its_own(before: &[&Attempt], after: &[&Attempt]) -> Option<Word> {
-    let bottlenecks = [before, after].map(|attempts| {
-        let bottlenecks: Vec<_> = attempts.iter().map(|attempt| attempt.bottleneck).collect();
-        combined(&bottlenecks)
-    });
-    let others = bottlenecks
-        .iter()
-        .filter(|bottleneck| **bottleneck != Some(Bottleneck::ServerBound));
-    let words = others.map(|bottleneck| match bottleneck {
-        Some(Bottleneck::Unknown) => Word::BoundUnknown,
-        _ => Word::NotServerBound,
-    });
-    words.min_by_key(|word| *word == Word::BoundUnknown)
+    let attempts = closed.filter(|it| it.contender == contender && it.scenario == scenario);
+    attempts
+        .filter(|attempt| attempt.measured.requests > 0)
+        .collect()
 }
 
 fn compared(
-    before: &[&Attempt],
-    after: &[&Attempt],
-    not_its_own: Option<Word>,
-    figure: &dyn Fn(&Attempt) -> Option<f64>,
+    attempts: &[Vec<&Attempt>; 2],
+    is_server_bound: bool,
+    metric: impl Fn(&Attempt) -> Option<f64>,
 ) -> Option<Compared> {
-    let values = |attempts: &[&Attempt]| -> Vec<f64> {
-        attempts
-            .iter()
-            .filter_map(|attempt| figure(attempt))
-            .collect()
+    let values = |attempts: &Vec<&Attempt>| -> Vec<f64> {
+        let attempts = attempts.iter();
+        attempts.filter_map(|attempt| metric(attempt)).collect()
     };
+    let [before, after] = attempts;
     let (before, after) = (values(before), values(after));
     let change = Change::between(&before, &after)?;
-    let word = match not_its_own {
-        Some(word) => word,
-        None if before.len() < 2 || after.len() < 2 => Word::OneAttempt,
-        None if change.excludes_zero() => Word::Real,
-        None => Word::Noise,
+    let significance = match change.excludes_zero() {
+        _ if !is_server_bound => Significance::NotServerBound,
+        _ if before.len() < 2 || after.len() < 2 => Significance::OneAttempt,
+        true => Significance::Real,
+        false => Significance::Noise,
     };
-    Some(Compared { change, word })
-}
-
-fn only_in(one: &Results, other: &Results) -> Vec<String> {
-    let names = one
-        .run
-        .plan
-        .contenders
-        .iter()
-        .map(|contender| &contender.name);
-    let only = names.filter(|name| other.contender(name).is_err());
-    only.cloned().collect()
+    Some(Compared {
+        change,
+        significance,
+    })
 }
 
 fn notes(before: &Results, after: &Results) -> Vec<String> {
+    let settings: [(&str, fn(&Run) -> String); 7] = [
+        ("host", |run| run.machine.host.clone()),
+        ("CPU", |run| run.machine.cpu.clone()),
+        ("kernel", |run| run.machine.kernel.clone()),
+        ("engine", |run| run.plan.engine.clone()),
+        ("connections", |run| run.plan.connections.to_string()),
+        ("workers", |run| run.plan.workers.to_string()),
+        ("measured seconds", |run| run.plan.duration_secs.to_string()),
+    ];
     let mut notes = Vec::new();
-    let (a, b) = (&before.run, &after.run);
-    let mut differ = |what: &str, before: String, after: String| {
+    for (name, setting) in settings {
+        let (before, after) = (setting(&before.run), setting(&after.run));
         if before != after {
-            notes.push(format!("{what} differs: {before}, then {after}"));
+            notes.push(format!("{name} differs: {before}, then {after}"));
         }
-    };
-    differ("host", a.machine.host.clone(), b.machine.host.clone());
-    differ("processor", a.machine.cpu.clone(), b.machine.cpu.clone());
-    differ("kernel", a.machine.kernel.clone(), b.machine.kernel.clone());
-    differ("engine", a.plan.engine.clone(), b.plan.engine.clone());
-    differ(
-        "connections",
-        a.plan.connections.to_string(),
-        b.plan.connections.to_string(),
-    );
-    differ(
-        "workers",
-        a.plan.workers.to_string(),
-        b.plan.workers.to_string(),
-    );
-    differ(
-        "measured seconds",
-        a.plan.duration_secs.to_string(),
-        b.plan.duration_secs.to_string(),
-    );
-    let unfinished = [("first", before), ("second", after)].into_iter();
-    for (which, _) in unfinished
-        .filter(|(_, results)| results.ended_at.is_none() && results.run.imported.is_none())
-    {
-        notes.push(format!(
-            "the {which} run was interrupted or is not done yet"
-        ));
     }
-    let fewest = a.plan.rounds.min(b.plan.rounds);
-    if let Some(chance) = chance_of_seeming_real(fewest) {
+    for (which, results, other) in [("first", before, after), ("second", after, before)] {
+        if results.ended_at.is_none() {
+            notes.push(format!(
+                "the {which} run was interrupted or is not done yet"
+            ));
+        }
+        let names = results.run.plan.contenders.iter();
+        let names = names.map(|contender| contender.name.as_str());
+        let only = names.filter(|name| other.baseline(Some(*name)).is_err());
+        let only: Vec<_> = only.collect();
+        if !only.is_empty() {
+            notes.push(format!("only in the {which} run: {}", only.join(", ")));
+        }
+    }
+    let fewest = before.run.plan.rounds.min(after.run.plan.rounds);
+    if let Some(chance) = false_positives(fewest) {
         notes.push(format!(
             "with {fewest} rounds, {chance} % of all changes look real by chance"
         ));
@@ -210,10 +223,10 @@ fn notes(before: &Results, after: &Results) -> Vec<String> {
     notes
 }
 
-/// The chance, in per cent, that two sets of as many attempts at the same thing seem to differ,
-/// where it is well above the 5 % that is meant. Of two and of three it is that of no overlap, 2 of
-/// 6 and 2 of 20 ways to be ordered; of four it was found by trying 1,500 normally distributed pairs.
-fn chance_of_seeming_real(rounds: u32) -> Option<u32> {
+/// Returns the percentage of equal pairs of runs whose change looks real, where it is well above the
+/// intended 5 %. For two and three rounds it is the chance of disjoint ranges, 2 of 6 and 2 of 20
+/// orders; for four rounds it was found by simulating 1,500 normally distributed pairs.
+fn false_positives(rounds: u32) -> Option<u32> {
     match rounds {
         2 => Some(33),
         3 => Some(10),
@@ -224,108 +237,62 @@ fn chance_of_seeming_real(rounds: u32) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::sample;
 
-    /// Half as costly and twice as fast in one cell.
+    /// Returns a run in which axum needs half of the CPU time per request in `catalog`, at twice the
+    /// rate.
     fn faster() -> Results {
         let mut results = sample::results();
-        let ours = |attempt: &&mut Attempt| {
-            attempt.contender == "axum" && attempt.scenario == Scenario::Catalog
-        };
-        for attempt in results.attempts.iter_mut().filter(ours) {
-            attempt.measured.requests *= 2;
+        for attempt in &mut results.attempts {
+            if attempt.contender == "axum" && attempt.scenario == Scenario::Catalog {
+                attempt.measured.requests *= 2;
+            }
         }
         results
     }
 
-    fn pair<'a>(comparison: &'a Comparison, contender: &str, scenario: Scenario) -> &'a Pair {
+    fn significances(
+        comparison: &Comparison,
+        contender: &str,
+        scenario: Scenario,
+    ) -> [Significance; 2] {
         let mut pairs = comparison.pairs.iter();
-        pairs
-            .find(|pair| pair.contender == contender && pair.scenario == scenario)
-            .unwrap()
+        let is_asked = |pair: &&Pair| pair.contender == contender && pair.scenario == scenario;
+        let pair = pairs.find(is_asked).unwrap();
+        [pair.cpu_us_per_request, pair.requests_per_sec].map(|it| it.unwrap().significance)
     }
 
     #[test]
-    fn a_run_against_itself_is_noise_all_over() {
-        let results = sample::results();
-        let comparison = Comparison::between(&results, &results);
-        assert_eq!(comparison.pairs.len(), 9 * 4);
-        for pair in &comparison.pairs {
-            let cpu = pair.cpu_us_per_request.unwrap();
-            assert_eq!((cpu.change.ratio, cpu.word), (0.0, Word::Noise), "{pair:?}");
-        }
+    fn change_beyond_the_spread_of_rounds_is_real_and_other_changes_are_noise() {
+        use Significance::{Noise, NotServerBound, OneAttempt, Real};
+        let (before, mut after) = (sample::results(), faster());
+        let comparison = Comparison::between(&before, &after);
+        let of = |name, scenario| significances(&comparison, name, scenario);
+        assert_eq!(of("axum", Scenario::Catalog), [Real, Real]);
+        assert_eq!(of("axum", Scenario::Info), [Noise, Noise]);
+        assert_eq!(of("flask", Scenario::Catalog), [Noise, NotServerBound]);
+        after.attempts.retain(|attempt| attempt.round == 1);
+        let comparison = Comparison::between(&before, &after);
+        let single = significances(&comparison, "axum", Scenario::Catalog);
+        assert_eq!(single, [OneAttempt, OneAttempt]);
     }
 
     #[test]
-    fn a_change_beyond_the_rounds_is_real() {
-        let comparison = Comparison::between(&sample::results(), &faster());
-        let axum = pair(&comparison, "axum", Scenario::Catalog);
-        let (cpu, rate) = (
-            axum.cpu_us_per_request.unwrap(),
-            axum.requests_per_sec.unwrap(),
+    fn other_differences_are_noted() {
+        let mut after = sample::results();
+        after.run.machine.kernel = "Linux 6.12.0".to_owned();
+        after.ended_at = None;
+        after.run.plan.contenders.retain(|it| it.name != "gin");
+        let comparison = Comparison::between(&sample::results(), &after);
+        assert_eq!(
+            comparison.notes,
+            [
+                "kernel differs: Linux 6.1.0, then Linux 6.12.0",
+                "only in the first run: gin",
+                "the second run was interrupted or is not done yet",
+                "with 3 rounds, 10 % of all changes look real by chance",
+            ]
         );
-        assert_eq!((cpu.word, rate.word), (Word::Real, Word::Real));
-        assert!((cpu.change.ratio + 0.5).abs() < 1e-9);
-        assert!((rate.change.ratio - 1.0).abs() < 1e-9);
-        let other = pair(&comparison, "axum", Scenario::Info);
-        assert_eq!(other.cpu_us_per_request.unwrap().word, Word::Noise);
-    }
-
-    #[test]
-    fn a_rate_that_somebody_else_set_is_not_compared() {
-        let results = sample::results();
-        let comparison = Comparison::between(&results, &results);
-        let flask = pair(&comparison, "flask", Scenario::Catalog);
-        assert_eq!(flask.requests_per_sec.unwrap().word, Word::NotServerBound);
-    }
-
-    #[test]
-    fn one_attempt_says_nothing_about_a_change() {
-        let mut single = faster();
-        single.attempts.retain(|attempt| attempt.round == 1);
-        let comparison = Comparison::between(&sample::results(), &single);
-        let axum = pair(&comparison, "axum", Scenario::Catalog);
-        assert_eq!(axum.cpu_us_per_request.unwrap().word, Word::OneAttempt);
-    }
-
-    #[test]
-    fn who_is_in_one_run_only_is_named() {
-        let mut without = sample::results();
-        without
-            .run
-            .plan
-            .contenders
-            .retain(|contender| contender.name != "gin");
-        let comparison = Comparison::between(&sample::results(), &without);
-        assert_eq!(comparison.only_before, ["gin"]);
-        assert!(comparison.only_after.is_empty());
-        assert!(comparison.text().contains("only in the first run: gin"));
-    }
-
-    #[test]
-    fn what_else_differs_is_noted() {
-        let mut other = sample::results();
-        other.run.machine.kernel = "Linux 6.12.0".to_owned();
-        other.ended_at = None;
-        let text = Comparison::between(&sample::results(), &other).text();
-        assert!(
-            text.contains("kernel differs: Linux 6.1.0, then Linux 6.12.0\n"),
-            "{text}"
-        );
-        assert!(text.contains("the second run was interrupted or is not done yet\n"));
-        assert!(text.contains("with 3 rounds, 10 % of all changes look real by chance\n"));
-    }
-
-    #[test]
-    fn the_markdown_has_a_row_for_each_cell_and_marks_what_is_real() {
-        let markdown = Comparison::between(&sample::results(), &faster()).markdown();
-        let rows = markdown.lines().filter(|line| line.starts_with("| "));
-        assert_eq!(rows.count(), 1 + 9 * 4);
-        assert!(
-            markdown.contains("| axum | catalog | -50.0 % |"),
-            "{markdown}"
-        );
-        assert!(markdown.contains("| **real** |"));
     }
 }

@@ -5,13 +5,12 @@
 //! `results.jsonl` ([`record`]), and reports are rendered from that file alone ([`report`]).
 
 pub mod bottleneck;
-pub mod cell;
+mod cell;
 pub mod compare;
 pub mod cpu_lock;
 pub mod engine;
 pub mod input;
 pub mod k6_files;
-pub mod log;
 pub mod machine;
 pub mod process_group;
 pub mod record;
@@ -23,6 +22,6 @@ mod sample;
 pub mod sampler;
 pub mod scenario;
 pub mod schedule;
-pub mod score;
+mod score;
 pub mod standings;
 pub mod statistics;

@@ -1,42 +1,38 @@
-//! What a run writes down: `results.jsonl`, a line for each thing that happened, in its order,
-//! only ever appended to. Written and read here and nowhere else.
+//! The lines of `results.jsonl`. They are appended in the order of events and never changed.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::scenario::Scenario;
+
+/// A contender that returns a smaller share of the scheduled rate does not keep up with it.
+const KEEPS_UP: f64 = 0.99;
 
 /// Version of the format of the lines. Results of any other version are refused.
 pub const SCHEMA: u32 = 3;
 
-/// One line of `results.jsonl`.
+/// One line of `results.jsonl`. Times are RFC 3339, UTC.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Line {
-    /// The first line: what is measured, where, and by which command.
+    /// The first line.
     Run(Box<Run>),
-    /// The engine was measured against `limit`.
+    /// A measurement of the engine against the ceiling.
     Calibration(Box<Attempt>),
-    /// A contender was started for a round, and checked.
+    /// The start and the checks of a contender in a round.
     Start(Start),
-    /// A scenario was measured.
+    /// A measurement of a contender in a scenario.
     Attempt(Box<Attempt>),
-    /// A contender's round ended in another way: nothing more is known of it.
+    /// A round that a contender could not complete.
     Failure(Failure),
-    /// An interrupted run was taken up again.
-    Resumed {
-        /// RFC 3339, UTC.
-        at: String,
-    },
-    /// All that was planned is done.
-    End {
-        /// RFC 3339, UTC.
-        at: String,
-    },
+    /// An interrupted run was resumed.
+    Resumed { at: String },
+    /// Everything planned is done.
+    End { at: String },
 }
 
-/// What a run is.
+/// The description of a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Run {
     /// [`SCHEMA`] of the writer.
@@ -47,106 +43,59 @@ pub struct Run {
     pub command: Vec<String>,
     /// Commit of the suite, with `-dirty` if it was changed; none outside a checkout.
     pub commit: Option<String>,
-    /// The machine.
     pub machine: Machine,
-    /// Versions by name: `harness`, `postgres`, the engine's, …
+    /// Versions by name: `harness`, `postgres`, the engine's.
     pub versions: BTreeMap<String, String>,
-    /// What is measured.
     pub plan: Plan,
-    /// Where the figures are from if another harness measured them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub imported: Option<Imported>,
-}
-
-/// A run that another harness measured.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Imported {
-    /// The harness.
-    pub harness: String,
-    /// Name of the file, without its folder.
-    pub file: String,
-    /// What it calls the run.
-    pub run: String,
-    /// What the run had and our form has no place for, by name.
-    pub notes: BTreeMap<String, String>,
 }
 
 /// The machine of a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Machine {
-    /// Its name.
+    /// Host name.
     pub host: String,
-    /// Model of the processor.
+    /// Model of the CPU.
     pub cpu: String,
-    /// Logical processors.
+    /// Number of logical cores.
     pub cores: Option<usize>,
     /// Operating system and kernel, such as `Linux 6.1.0`.
     pub kernel: String,
-    /// Frequency governor, if the kernel tells.
+    /// Frequency governor.
     pub governor: Option<String>,
     /// Main memory in bytes.
     pub memory_bytes: Option<u64>,
-    /// What it is virtualised by, such as `kvm`; `none` on bare metal; none if nothing tells.
+    /// Hypervisor, such as `kvm`; `none` on bare metal.
     pub virtualisation: Option<String>,
 }
 
-/// What is measured, and how.
+/// The contenders, scenarios and settings of a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Plan {
-    /// In the order they were named; each round begins with another one.
+    /// In the order of the command line; each round begins with another contender.
     pub contenders: Vec<Planned>,
     /// In the contract's order.
     pub scenarios: Vec<Scenario>,
-    /// How often each cell is measured.
+    /// Number of attempts of each contender in each scenario.
     pub rounds: u32,
     /// Measured time of an attempt, in seconds.
     pub duration_secs: f64,
-    /// Time of load before it, in seconds.
+    /// Load before the measured time, in seconds.
     pub warmup_secs: f64,
     /// Connections of the engine.
     pub connections: usize,
     /// `WORKERS` of the contenders.
     pub workers: usize,
-    /// Processors of the contender.
+    /// CPUs of the contender.
     pub contender_cpus: Vec<usize>,
-    /// Processors of everything else; empty if it is not known.
+    /// CPUs of everything else.
     pub other_cpus: Vec<usize>,
     /// Name of the engine.
     pub engine: String,
-    /// Rates that are asked for in open loop, each once; none in a run of closed loops only.
+    /// Rates of the open loops, each measured once; empty in a run of closed loops only.
     pub rates: Vec<Rate>,
 }
 
-impl Plan {
-    /// Its rounds, and the one of the open loops.
-    #[must_use]
-    pub fn rounds_in_all(&self) -> u32 {
-        self.rounds + u32::from(!self.rates.is_empty())
-    }
-
-    /// Its place among runs that differ in nothing else.
-    pub fn point(&self) -> Point {
-        Point {
-            workers: self.workers,
-            connections: self.connections,
-        }
-    }
-
-    /// The same at another place.
-    pub fn at(self, point: Point) -> Self {
-        let Point {
-            workers,
-            connections,
-        } = point;
-        Self {
-            workers,
-            connections,
-            ..self
-        }
-    }
-}
-
-/// The numbers that runs with one report on how they scale may differ in, in the order of its rows.
+/// The settings in which the runs of one report may differ, in the order of its rows.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Point {
     pub workers: usize,
@@ -156,15 +105,13 @@ pub struct Point {
 /// A contender of the plan.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Planned {
-    /// Its name.
     pub name: String,
     /// Language and framework, with versions.
     pub made_of: String,
-    /// The physical limit and no contender: never ranked, never checked.
+    /// Marks the physical ceiling, which is never ranked and never checked.
     pub is_ceiling: bool,
-    /// Whether it runs in a container.
     pub in_container: bool,
-    /// Slugs or patterns of checks that it deviates from on purpose, and why.
+    /// Reasons of declared deviations, by slug or pattern of the check.
     pub deviations: BTreeMap<String, String>,
 }
 
@@ -174,57 +121,54 @@ pub struct Planned {
 pub enum Rate {
     /// Requests per second.
     Fixed(f64),
-    /// Per cent of the rate of the slowest contender that was server-bound in the closed loop.
+    /// Percentage of the rate of the slowest contender that was server-bound in the closed loop.
     PercentOfSlowest(f64),
     /// Rates that double from a quarter of that rate, for each contender until its knee.
     Sweep,
 }
 
-/// How requests follow each other.
+/// The load model.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pace {
-    /// On each connection the next request goes out when the answer is in.
+    /// Closed loop: each connection sends its next request after the response.
     Closed,
-    /// Requests go out on a schedule of so many per second; latency counts from the scheduled
-    /// time.
+    /// Open loop: requests follow a schedule of so many per second, and latency counts from the
+    /// scheduled time.
     Open(f64),
 }
 
-/// A contender's start in a round, and how it stood the check.
+/// The start of a contender in a round, with its checks.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Start {
-    /// Its name.
+    /// The contender's name.
     pub contender: String,
     /// From 1.
     pub round: u32,
-    /// From the start of the process to its first answer, in milliseconds.
+    /// Time from the start of the process to its first response, in milliseconds.
     pub ready_ms: f64,
-    /// Checks of level `work` that it passed; none are asked of the limit.
+    /// Number of passed checks of level `work`; 0 for the ceiling, which is not checked.
     pub passed: usize,
-    /// The checks that it failed: it is not ranked if there is one.
+    /// Failed checks: with one of them a contender is not ranked.
     pub failed: Vec<Failed>,
 }
 
 /// A failed check.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Failed {
-    /// Its stable name.
+    /// The check's stable name.
     pub slug: String,
-    /// What was expected.
     pub expected: String,
-    /// What came.
     pub actual: String,
 }
 
-/// A contender could not be started, or died.
+/// A contender could not be started, or exited.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Failure {
-    /// Its name.
+    /// The contender's name.
     pub contender: String,
     /// From 1.
     pub round: u32,
-    /// What happened.
     pub error: String,
 }
 
@@ -233,176 +177,130 @@ pub struct Failure {
 pub struct Attempt {
     /// The contender's name.
     pub contender: String,
-    /// What was asked.
     pub scenario: Scenario,
     /// From 1.
     pub round: u32,
-    /// How requests followed each other.
     pub pace: Pace,
     /// RFC 3339, UTC.
-    pub started_at: Option<String>,
-    /// What the engine saw.
+    pub started_at: String,
     pub measured: Measured,
-    /// What it cost, and whom.
     pub usage: ResourceUsage,
-    /// Who was at the limit.
     pub bottleneck: Bottleneck,
-    /// What does not add up: Little's law, the server's count.
+    /// Failed plausibility checks: Little's law, the number of requests that the server counted.
     pub warnings: Vec<String>,
 }
 
-/// What the engine saw within the measured time.
+/// The engine's results within the measured time.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Measured {
     /// The measured time, in seconds.
     pub seconds: f64,
-    /// Right answers.
+    /// Number of correct responses.
     pub requests: u64,
-    /// Right answers of the engine's whole run, before and after the measured time too.
+    /// Number of correct responses with those before and after the measured time.
     pub answers_in_all: u64,
-    /// What else came, by kind, such as `status 503`, `length`, `body: rating`, `connection reset`.
+    /// Number of errors by kind, such as `status 503`, `length`, `body: rating`, `connection reset`.
     pub errors: BTreeMap<String, u64>,
-    /// Bytes of all answers.
+    /// Bytes of all responses.
     pub bytes: Option<u64>,
-    /// Of right answers.
+    /// Latency of correct responses.
     pub latency: Latency,
-    /// Right answers of each tenth of a second; empty if the engine does not tell.
+    /// Correct responses in each tenth of a second; empty with an engine that does not report them.
     pub per_100_ms: Vec<u32>,
 }
 
 /// Latencies in milliseconds. In closed loop from the sending of a request to the last byte of its
-/// answer, in open loop from the time that it was scheduled for.
+/// response, in open loop from the scheduled time.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Latency {
-    /// Mean.
     pub mean_ms: f64,
-    /// Smallest; it and each of the following but the 99th percentile if the engine tells it.
     pub min_ms: Option<f64>,
-    /// Median.
     pub p50_ms: Option<f64>,
-    /// 75th percentile.
     pub p75_ms: Option<f64>,
-    /// 90th percentile.
     pub p90_ms: Option<f64>,
-    /// 95th percentile.
     pub p95_ms: Option<f64>,
-    /// 99th percentile.
     pub p99_ms: f64,
-    /// 99.9th percentile.
     pub p99_9_ms: Option<f64>,
-    /// Largest.
     pub max_ms: Option<f64>,
 }
 
-/// What an attempt cost, and whom.
+/// The resource usage of everything that takes part in an attempt, and the state of the machine.
+/// Shares are from 0 to 1.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ResourceUsage {
     /// All processes and threads of the contender.
     pub contender: Usage,
-    /// The engine's.
     pub generator: Usage,
-    /// The upstream's.
     pub upstream: Usage,
-    /// All of Postgres.
+    /// All processes of Postgres.
     pub postgres: Usage,
-    /// Share of the contender's processors that was idle, 0 to 1.
-    pub contender_cpus_idle: Option<f64>,
-    /// Share of the other processors that was idle, 0 to 1.
-    pub other_cpus_idle: Option<f64>,
-    /// Share of all processors' time that the hypervisor took, 0 to 1.
-    pub steal: Option<f64>,
-    /// Processors' time that nobody of these four used, nor the kernel for its interrupts, as a
-    /// share of all, 0 to 1.
-    pub foreign: Option<f64>,
-    /// Load average of the last minute at the end.
+    /// Idle share of the contender's CPUs.
+    pub contender_cpus_idle: f64,
+    /// Idle share of the other CPUs.
+    pub other_cpus_idle: f64,
+    /// Share of all CPU time that the hypervisor took.
+    pub steal: f64,
+    /// Share of all CPU time that processes outside of the benchmark used.
+    pub foreign: f64,
+    /// Load average of the last minute, at the end.
     pub load_1min: Option<f64>,
     /// Requests that the server's side counted: calls of the upstream, or scans of `users`.
     pub served: Option<u64>,
-    /// Mean number of calls that the upstream had in its hands.
+    /// Mean number of concurrent calls of the upstream.
     pub upstream_in_flight: Option<f64>,
-    /// What samples of the contender's processors say, where its time is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sampled: Option<Sampled>,
-    /// The attempt at 10 Hz.
+    /// CPU usage at 10 Hz.
     pub timeline: Timeline,
 }
 
-/// What one of the parties used within the measured time.
+/// The resource usage of a process group within the measured time.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Usage {
-    /// Processor time, user and system, in seconds.
-    pub cpu_secs: Option<f64>,
-    /// Largest resident memory, in bytes; none if it is not told apart.
-    #[serde(deserialize_with = "zero_is_unknown")]
+    /// CPU time, user and system, in seconds.
+    pub cpu_secs: f64,
+    /// Maximum resident memory, in bytes; only known of the contender.
     pub rss_peak_bytes: Option<u64>,
-    /// Mean resident memory, in bytes; none if it is not told apart.
-    #[serde(deserialize_with = "zero_is_unknown")]
+    /// Mean resident memory, in bytes; only known of the contender.
     pub rss_mean_bytes: Option<u64>,
-    /// Context switches, voluntary and not.
-    pub context_switches: Option<u64>,
+    /// Number of context switches, voluntary and not.
+    pub context_switches: u64,
 }
 
-/// What somebody who looked at the contender now and then saw, from before the first request to after
-/// the last: in processors, 1.0 is one of them busy all the time.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Sampled {
-    /// Mean of the samples.
-    pub mean: f64,
-    /// The largest.
-    pub peak: f64,
-}
-
-/// Version 1 wrote 0 for memory that is not told apart.
-fn zero_is_unknown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let bytes = Option::<u64>::deserialize(deserializer)?;
-    Ok(bytes.filter(|bytes| *bytes > 0))
-}
-
-/// Processor time used in each slice of the measured time, in processors (1.0 is one of them busy
-/// all the time).
+/// CPU usage in each interval of the measured time; 1.0 is one CPU busy all the time.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Timeline {
-    /// Begin of each slice from the begin of the measured time, in milliseconds, and at last the
-    /// end.
+    /// Begin of each interval and end of the last, in milliseconds from the begin of the measured
+    /// time.
     pub at_ms: Vec<f64>,
-    /// The contender's.
     pub contender: Vec<f64>,
-    /// The engine's.
     pub generator: Vec<f64>,
-    /// The upstream's.
     pub upstream: Vec<f64>,
-    /// Postgres's.
     pub postgres: Vec<f64>,
-    /// Resident memory of the contender at the end of each slice, in bytes.
+    /// Resident memory of the contender at the end of each interval, in bytes.
     pub contender_rss_bytes: Vec<u64>,
 }
 
-/// Who was at the limit in an attempt. Only what is server-bound is ranked by requests per second.
+/// The bottleneck of an attempt. Only server-bound attempts are ranked by requests per second.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bottleneck {
-    /// The contender used all that it had.
+    /// The contender used all of its CPUs.
     ServerBound,
-    /// The engine did.
+    /// The engine was saturated.
     GeneratorBound,
-    /// The upstream did, or most requests waited for it.
+    /// The upstream was saturated, or most requests waited for it.
     UpstreamBound,
-    /// Postgres did.
+    /// Postgres was saturated.
     DatabaseBound,
-    /// Nobody did: the contender waits, by its own construction or for a schedule.
+    /// Nothing was saturated: the contender waited, by its construction or for a schedule.
     Waiting,
-    /// Something else on this machine took part.
+    /// Other processes or the hypervisor used the CPUs.
     Noisy,
-    /// Somebody else or nobody did: the contender never used all that it had, and no more is known.
-    NotServerBound,
-    /// What is known does not tell.
-    Unknown,
-    /// Some answers were wrong, or did not come.
+    /// Some responses were wrong or missing.
     Errors,
 }
 
 impl Bottleneck {
-    /// Its name in tables.
+    /// Returns the name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -412,15 +310,29 @@ impl Bottleneck {
             Self::DatabaseBound => "database-bound",
             Self::Waiting => "waiting",
             Self::Noisy => "noisy",
-            Self::NotServerBound => "not server-bound",
-            Self::Unknown => "unknown",
             Self::Errors => "errors",
         }
     }
 }
 
 impl Plan {
-    /// Threads of an engine of our own: one for each of its processors, but each with a connection.
+    /// Returns the number of rounds, with the one of the open loops.
+    #[must_use]
+    pub fn rounds_in_all(&self) -> u32 {
+        self.rounds + u32::from(!self.rates.is_empty())
+    }
+
+    /// Returns the settings that may differ between the runs of one report.
+    #[must_use]
+    pub fn point(&self) -> Point {
+        Point {
+            workers: self.workers,
+            connections: self.connections,
+        }
+    }
+
+    /// Returns the number of threads of the builtin engine: one for each of its CPUs, but each
+    /// with at least one connection.
     #[must_use]
     pub fn generator_threads(&self) -> usize {
         self.other_cpus.len().clamp(1, self.connections.max(1))
@@ -428,13 +340,19 @@ impl Plan {
 }
 
 impl Measured {
-    /// Right answers per second.
+    /// Returns the rate of correct responses.
     #[must_use]
     pub fn requests_per_sec(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
 
-    /// Answers that were wrong or did not come.
+    /// Returns true if nearly all of the scheduled requests were answered in time.
+    #[must_use]
+    pub fn keeps_up_with(&self, rate: f64) -> bool {
+        self.requests_per_sec() >= rate * KEEPS_UP
+    }
+
+    /// Returns the number of wrong or missing responses.
     #[must_use]
     pub fn error_count(&self) -> u64 {
         self.errors.values().sum()
@@ -442,18 +360,11 @@ impl Measured {
 }
 
 impl Attempt {
-    /// The contender's processor time for one right answer, in microseconds: the primary figure.
-    /// None without a right answer, or where its processor time is not known.
+    /// Returns the contender's CPU time per correct response, in microseconds: the primary metric.
+    /// None without a correct response.
     #[must_use]
     pub fn cpu_us_per_request(&self) -> Option<f64> {
-        self.us_per_request(&self.usage.contender)
-    }
-
-    /// One of the parties' processor time for one right answer, in microseconds.
-    #[must_use]
-    pub fn us_per_request(&self, usage: &Usage) -> Option<f64> {
         let requests = self.measured.requests;
-        let cpu_secs = usage.cpu_secs.filter(|_| requests > 0)?;
-        Some(cpu_secs * 1e6 / requests as f64)
+        (requests > 0).then(|| self.usage.contender.cpu_secs * 1e6 / requests as f64)
     }
 }

@@ -175,8 +175,8 @@ impl<'a> Sampler<'a> {
         let usage = |group: usize| {
             let switches = [begin, end].map(|snapshot| snapshot.context_switches[group]);
             Usage {
-                cpu_secs: Some(cpu_secs(group)),
-                context_switches: Some(switches[1].saturating_sub(switches[0])),
+                cpu_secs: cpu_secs(group),
+                context_switches: switches[1].saturating_sub(switches[0]),
                 ..Usage::default()
             }
         };
@@ -203,10 +203,10 @@ impl<'a> Sampler<'a> {
             generator: usage(GENERATOR),
             upstream: usage(UPSTREAM),
             postgres: usage(POSTGRES),
-            contender_cpus_idle: Some(idle(&self.contender_cpus)),
-            other_cpus_idle: Some(idle(&self.other_cpus)),
-            steal: Some(all.share(all.steal)),
-            foreign: Some((all.share(all.busy) - sampled_secs / machine_secs).max(0.0)),
+            contender_cpus_idle: idle(&self.contender_cpus),
+            other_cpus_idle: idle(&self.other_cpus),
+            steal: all.share(all.steal),
+            foreign: (all.share(all.busy) - sampled_secs / machine_secs).max(0.0),
             load_1min: load_average.map(|load| rounded(f64::from(load.one), 100.0)),
             timeline: self.timeline(first),
             ..ResourceUsage::default()
@@ -347,7 +347,7 @@ mod tests {
         let slices = busy.timeline.generator.len();
         assert!(slices >= 2 && busy.timeline.at_ms.len() == slices + 1);
         assert!(busy.timeline.generator.iter().any(|cpus| *cpus > 0.0));
-        assert!(sample(0).generator.cpu_secs == Some(0.0));
+        assert!(sample(0).generator.cpu_secs == 0.0);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::log::Log;
 use crate::record::{Attempt, Bottleneck, Line, Pace, Plan, Rate};
+use crate::results::Log;
 use crate::scenario::Scenario;
 use crate::statistics::median;
 
@@ -14,10 +14,8 @@ const SWEEP_BEGIN: f64 = 0.25;
 /// Most rates of a sweep: the last is some thousand times the first.
 const SWEEP_STEPS: i32 = 12;
 
-/// Share of the requested rate from which on a contender keeps up with it.
-pub(crate) const KEEPS_UP: f64 = 0.98;
-
-/// A sweep ends when the 99th percentile is this many times that of its first rate.
+/// A sweep ends when a contender does not keep up with a rate, or when its 99th percentile is this
+/// many times that of the first rate.
 const KNEE_P99: f64 = 20.0;
 
 /// Estimated time of a visit beside its loads: Postgres, the contender, the check.
@@ -226,7 +224,7 @@ impl<'a> Schedule<'a> {
             let p99_ms = measured.latency.p99_ms;
             let first_p99_ms = *first_p99_ms.get_or_insert(p99_ms);
             if measured.error_count() > 0
-                || measured.requests_per_sec() < rate * KEEPS_UP
+                || !measured.keeps_up_with(rate)
                 || p99_ms > first_p99_ms * KNEE_P99
             {
                 break;

@@ -1,26 +1,26 @@
-//! Statistics of few attempts: the median, how far it can be trusted, who is really ahead of whom.
+//! Statistics of few attempts: medians, confidence intervals, ranks with ties, relative changes.
 
 use serde::Serialize;
 
 /// Seed of the resampling: the same attempts give the same interval, on every machine.
 const SEED: u64 = 2026;
 
-/// Resamples of an interval. Its ends are order statistics of the attempts, and those no longer
-/// change with more.
+/// Number of resamples. The ends of an interval are order statistics of the attempts, and more
+/// resamples no longer change them.
 const RESAMPLES: usize = 10_000;
 
-/// Shares of the resamples below and above the interval that holds 95 % of them.
+/// Share of the resamples below, and above, the interval that contains 95 % of them.
 const TAIL: f64 = 0.025;
 
-/// Up to so many attempts more than 2.5 % of the resamples have the smallest as their median, and as
-/// many the largest: there is no need to draw them.
+/// Up to this number of attempts more than 2.5 % of the resamples have the smallest attempt as their
+/// median, and as many the largest: resampling is not necessary.
 const RANGE_UP_TO: usize = 5;
 
-/// What attempts say of a figure: their median and its 95 % interval, by the percentile bootstrap.
+/// The median of a metric over attempts, and its 95 % interval by the percentile bootstrap.
 ///
-/// The interval of two to five attempts is their whole range. The range of N attempts holds the true
-/// median with a probability of `1 - 2 / 2^N`: 75 % for 3, 94 % for 5; six are needed for 95 %. One
-/// attempt has no interval, and both ends are its figure.
+/// The interval of two to five attempts is their whole range. The range of N attempts contains the
+/// true median with a probability of `1 - 2 / 2^N`: 75 % for 3, 94 % for 5; 95 % needs six. One
+/// attempt has no interval, and both ends are its value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// The median.
@@ -33,14 +33,14 @@ pub struct Estimate {
     pub min: f64,
     /// The largest.
     pub max: f64,
-    /// How many attempts.
+    /// Number of attempts.
     pub count: usize,
 }
 
 impl Estimate {
-    /// Of these figures; none if there is none. Those that are not finite do not count.
+    /// Estimates from these values; none without a finite value.
     #[must_use]
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub fn new(values: &[f64]) -> Option<Self> {
         let values = sorted(values);
         let (min, max) = (*values.first()?, *values.last()?);
         let (low, high) = match values.len() {
@@ -57,7 +57,7 @@ impl Estimate {
         })
     }
 
-    /// How far the attempts are apart: `(max - min) / median`.
+    /// Returns the range as a share of the median: `(max - min) / median`.
     #[must_use]
     pub fn spread(&self) -> f64 {
         if self.max > self.min {
@@ -68,17 +68,17 @@ impl Estimate {
     }
 }
 
-/// Whether less or more of a figure is better.
+/// The better direction of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Better {
-    /// Such as time per request.
+    /// For instance time per request.
     Less,
-    /// Such as requests per time.
+    /// For instance requests per time.
     More,
 }
 
-/// The rank of each: one more than the number of those whose whole interval is better than its own.
-/// Those with overlapping intervals do not count against each other and can share a rank.
+/// Ranks estimates: a rank is one more than the number of estimates whose whole interval is better.
+/// Estimates with overlapping intervals can share a rank.
 #[must_use]
 pub fn ranks(estimates: &[Estimate], better: Better) -> Vec<usize> {
     let is_ahead = |one: &Estimate, other: &Estimate| match better {
@@ -94,24 +94,24 @@ pub fn ranks(estimates: &[Estimate], better: Better) -> Vec<usize> {
     estimates.iter().map(rank).collect()
 }
 
-/// The median; none of nothing.
+/// Returns the median; none without a finite value.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     let values = sorted(values);
     (!values.is_empty()).then(|| median_of_sorted(&values))
 }
 
-/// The geometric mean of positive figures; none of nothing.
+/// Returns the geometric mean of positive values; none without a value.
 #[must_use]
 pub fn geometric_mean(values: &[f64]) -> Option<f64> {
     let sum: f64 = values.iter().map(|value| value.ln()).sum();
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
 }
 
-/// A relative change between two sets of attempts: 0.1 is ten per cent more.
+/// A relative change between two sets of attempts: 0.1 is 10 % more.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Of the medians.
+    /// Relative change of the medians.
     pub ratio: f64,
     /// Lower end of the 95 % interval.
     pub low: f64,
@@ -120,7 +120,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// From these to those; none if there is none of either. Both are resampled on their own.
+    /// Compares two sets of values, which are resampled independently; none if one set is empty.
     #[must_use]
     pub fn between(before: &[f64], after: &[f64]) -> Option<Self> {
         let (before, after) = (sorted(before), sorted(after));
@@ -141,7 +141,7 @@ impl Change {
         })
     }
 
-    /// Whether the interval leaves out that nothing has changed.
+    /// Returns true if zero is outside of the interval.
     #[must_use]
     pub fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
@@ -164,7 +164,7 @@ fn median_of_sorted(values: &[f64]) -> f64 {
     }
 }
 
-/// The interval of the median.
+/// Returns the bootstrap interval of the median.
 fn bootstrapped(sorted: &[f64]) -> (f64, f64) {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut drawn = Vec::new();
@@ -172,7 +172,7 @@ fn bootstrapped(sorted: &[f64]) -> (f64, f64) {
     interval(medians.collect())
 }
 
-/// The median of as many, drawn with replacement into a buffer that is used again and again.
+/// Draws as many values with replacement, into a reused buffer, and returns their median.
 fn resampled_median(sorted: &[f64], random: &mut fastrand::Rng, drawn: &mut Vec<usize>) -> f64 {
     drawn.clear();
     for _ in sorted {
@@ -187,7 +187,7 @@ fn resampled_median(sorted: &[f64], random: &mut fastrand::Rng, drawn: &mut Vec<
     }
 }
 
-/// What 95 % of the resamples lie within.
+/// Returns the interval that contains 95 % of the resamples.
 fn interval(mut resamples: Vec<f64>) -> (f64, f64) {
     resamples.sort_by(f64::total_cmp);
     let outside = (resamples.len() as f64 * TAIL) as usize;
@@ -210,21 +210,21 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_the_middle_one_or_between_the_middle_two() {
+    fn median_is_the_middle_value_or_the_mean_of_the_middle_two() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
         assert_eq!(median(&[]), None);
     }
 
     #[test]
-    fn the_interval_of_two_to_five_attempts_is_their_range() {
+    fn interval_of_two_to_five_attempts_is_their_range() {
         for values in [
             vec![7.0, 9.0],
             vec![8.0, 7.0, 12.0],
             vec![8.0, 7.0, 12.0, 9.0],
             vec![8.0, 7.0, 12.0, 9.0, 10.0],
         ] {
-            let estimate = Estimate::of(&values).unwrap();
+            let estimate = Estimate::new(&values).unwrap();
             assert_eq!((estimate.low, estimate.high), (estimate.min, estimate.max));
             assert_eq!(bootstrapped(&sorted(&values)), (estimate.min, estimate.max));
             assert_eq!(estimate.count, values.len());
@@ -232,30 +232,30 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_nine_attempts_leaves_out_their_outliers() {
+    fn interval_of_nine_attempts_excludes_their_outliers() {
         let values = [1.0, 20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 26.0, 99.0];
-        let estimate = Estimate::of(&values).unwrap();
+        let estimate = Estimate::new(&values).unwrap();
         assert_eq!(estimate.median, 23.0);
         // The chance that a resample's median is the 2nd smallest or less is 3 %, the smallest 0.1 %.
         assert_eq!((estimate.low, estimate.high), (20.0, 26.0));
     }
 
     #[test]
-    fn one_attempt_has_no_interval_and_no_spread() {
-        let estimate = Estimate::of(&[5.0]).unwrap();
+    fn single_attempt_has_no_interval_and_no_spread() {
+        let estimate = Estimate::new(&[5.0]).unwrap();
         assert_eq!((estimate.low, estimate.high), (5.0, 5.0));
         assert_eq!(estimate.spread(), 0.0);
-        assert_eq!(Estimate::of(&[f64::NAN]), None);
+        assert_eq!(Estimate::new(&[f64::NAN]), None);
     }
 
     #[test]
-    fn the_spread_is_the_range_as_a_share_of_the_median() {
-        let estimate = Estimate::of(&[9.0, 10.0, 11.5]).unwrap();
+    fn spread_is_the_range_as_a_share_of_the_median() {
+        let estimate = Estimate::new(&[9.0, 10.0, 11.5]).unwrap();
         assert_eq!(estimate.spread(), 0.25);
     }
 
     #[test]
-    fn those_whose_intervals_overlap_share_a_rank() {
+    fn overlapping_intervals_share_a_rank() {
         let estimates = [
             estimate(1.0, 2.0),
             estimate(1.9, 3.0),
@@ -273,14 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn the_geometric_mean_of_two_and_eight_is_four() {
+    fn geometric_mean_of_two_and_eight_is_four() {
         let mean = geometric_mean(&[2.0, 8.0]).unwrap();
         assert!((mean - 4.0).abs() < 1e-12, "{mean}");
         assert_eq!(geometric_mean(&[]), None);
     }
 
     #[test]
-    fn a_change_is_real_when_the_ranges_do_not_meet() {
+    fn change_of_disjoint_ranges_excludes_zero() {
         let change = Change::between(&[10.0, 10.0, 10.5], &[12.0, 12.0, 12.6]).unwrap();
         assert!((change.ratio - 0.2).abs() < 1e-12);
         assert!((change.low - (12.0 / 10.5 - 1.0)).abs() < 1e-12);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_within_the_noise_is_not_real() {
+    fn change_of_overlapping_ranges_includes_zero() {
         let change = Change::between(&[10.0, 11.0, 12.0], &[10.5, 11.5, 12.5]).unwrap();
         assert!(!change.excludes_zero());
         assert_eq!(Change::between(&[], &[1.0]), None);

@@ -8,9 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use load::log::Log;
 use load::record::Point;
-use load::report::scale;
+use load::results::{Log, folder_name};
 use load::schedule::Schedule;
 
 /// The line, hidden if standard error is no terminal, and the state of each run.
@@ -66,7 +65,7 @@ impl Progress {
         self.bar.set_prefix(rounded(left));
         self.bar.set_message(match runs.len() {
             1 => what.to_owned(),
-            _ => format!("{}: {what}", scale::name(schedule.plan)),
+            _ => format!("{}: {what}", folder_name(schedule.plan)),
         });
     }
 }

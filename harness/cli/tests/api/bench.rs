@@ -49,7 +49,7 @@ impl Sandbox {
         cells.sort();
         let all = [1, 2].map(|round| [(round, Scenario::Info), (round, Scenario::Movies)]);
         assert_eq!(cells, all.concat());
-        assert!(results.ended_at.is_some() && !results.resumed_at.is_empty());
+        assert!(results.ended_at.is_some());
     }
 }
 
@@ -149,7 +149,12 @@ fn runs_of_several_connections_and_workers_are_interleaved_and_continued() {
     end_by(Signal::KILL, bench);
     let before = read(points[0]).unwrap().attempts;
     let resumed = sandbox.run_to(0, &["bench", "--resume=run"]);
-    assert_eq!(resumed.out.matches("target").count(), 4, "{}", resumed.out);
+    assert_eq!(
+        resumed.out.matches("\n1  target").count(),
+        4,
+        "{}",
+        resumed.out
+    );
     let mut starts = Vec::new();
     for point in points {
         let results = read(point).unwrap();
@@ -157,10 +162,7 @@ fn runs_of_several_connections_and_workers_are_interleaved_and_continued() {
         assert_eq!((plan.workers, plan.connections), point);
         let rounds: Vec<_> = results.attempts.iter().map(|it| it.round).collect();
         assert_eq!(rounds, [1, 2]);
-        let started = results
-            .attempts
-            .iter()
-            .map(|it| it.started_at.clone().unwrap());
+        let started = results.attempts.iter().map(|it| it.started_at.clone());
         starts.push(started.collect::<Vec<_>>());
     }
     assert_eq!(read(points[0]).unwrap().attempts[..before.len()], before);

@@ -40,10 +40,6 @@ fn report_of_a_recorded_run() {
     }
     let other_baseline = harness.run(&["report", "later", "--baseline", "gin"]);
     harness.compare("report/baseline.txt", &other_baseline);
-    harness.compare(
-        "report/standings.json.txt",
-        &harness.run(&["report", "run", "--json"]),
-    );
 }
 
 #[test]

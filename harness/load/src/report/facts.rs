@@ -1,54 +1,39 @@
-//! What every form of the report says beside the figures.
+//! The texts that every report contains beside its tables.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use super::super::cell::Cell;
 use super::super::record::{Attempt, Pace, Plan, Rate, Run};
 use super::super::results::Results;
 use super::super::standings::Standings;
-use super::super::statistics::Estimate;
-use super::axis::Axis;
-use super::figure::{self, each, listed, percent};
-use super::{METHOD, METHOD_OF_AN_IMPORT};
+use testbed::number::{NONE, listed, percent, whole};
 use testbed::terminal::quoted;
 
-/// Cells with much spread that a warning names, the widest first.
-const WIDE_NAMED: usize = 4;
+/// A warning names at most this many cells of a wide spread.
+const WIDE_MAX: usize = 4;
 
-/// Who was measured.
-pub(super) fn title(results: &Results) -> String {
-    let contenders = results.run.plan.contenders.iter();
+/// The heading of the table of open loops.
+pub(super) const OPEN_LOOP: &str = "p99 ms in open loop, from the scheduled time";
+
+/// Returns the names of the contenders and the CPU.
+pub(super) fn title(standings: &Standings<'_>) -> String {
+    let contenders = standings.plan().contenders.iter();
     let contenders = contenders.filter(|contender| !contender.is_ceiling);
-    let names: Vec<_> = contenders
-        .map(|contender| contender.name.as_str())
-        .collect();
-    match names.as_slice() {
-        [] => "No contender".to_owned(),
-        [..] if names.len() > 4 => format!("{} contenders", names.len()),
-        [..] => listed(&names),
-    }
+    let names: Vec<_> = contenders.map(|contender| &contender.name).collect();
+    let names = match names.len() {
+        0 => "No contender".to_owned(),
+        1..=4 => listed(&names),
+        count => format!("{count} contenders"),
+    };
+    format!("{names} on {}", standings.runs[0].run.machine.cpu)
 }
 
-/// How it was measured and what the figures mean.
-pub(super) fn method(run: &Run) -> &'static [&'static str] {
-    match run.imported {
-        Some(_) => &METHOD_OF_AN_IMPORT,
-        None => &METHOD,
-    }
-}
-
-/// Who costs least, in a sentence.
-pub(super) fn headline(results: &Results, standings: &Standings<'_>) -> String {
-    if results.closed().next().is_none() && !results.attempts.is_empty() {
-        return "Only open loops were measured: nothing is ranked.".to_owned();
-    }
-    if Axis::of(standings) == Axis::Rate {
-        let measured = standings.cells().filter(|cell| cell.bottleneck.is_some());
-        let bound = standings.cells().filter(|cell| cell.is_server_bound());
-        return format!(
-            "What a request costs is not known. Requests per second are the contender's own in {} of {} cells: where it was server-bound.",
-            bound.count(),
-            measured.count()
-        );
+/// Returns a sentence with the contenders of the least CPU time per request.
+pub(super) fn headline(standings: &Standings<'_>) -> String {
+    let runs = &standings.runs;
+    let has_open_loops = runs.iter().any(|results| !results.attempts.is_empty());
+    if standings.cells().all(|cell| cell.attempts == 0) && has_open_loops {
+        return "Only open loops were measured: no contender is ranked.".to_owned();
     }
     let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
     for standing in &standings.scenarios {
@@ -60,207 +45,162 @@ pub(super) fn headline(results: &Results, standings: &Standings<'_>) -> String {
             None => groups.push((leaders, vec![scenario])),
         }
     }
-    let parts: Vec<_> = groups
-        .iter()
-        .map(|(leaders, scenarios)| {
-            let together = if leaders.len() > 1 {
-                " (no difference seen)"
-            } else {
-                ""
-            };
-            format!("{}{together} in {}", listed(leaders), listed(scenarios))
-        })
-        .collect();
+    let parts = groups.iter().map(|(leaders, scenarios)| {
+        let tie = if leaders.len() > 1 { " (a tie)" } else { "" };
+        format!("{}{tie} in {}", listed(leaders), listed(scenarios))
+    });
+    let parts: Vec<_> = parts.collect();
+    let point = standings.point_suffix(standings.plan().point());
     match parts.is_empty() {
         true => "No contender could be ranked.".to_owned(),
-        false => format!("Least processor time per request: {}.", parts.join("; ")),
+        false => format!("Least CPU time per request{point}: {}.", parts.join("; ")),
     }
 }
 
-/// What keeps the run from being whole and the figures from being sure.
-pub(super) fn warnings(results: &Results, standings: &Standings<'_>) -> Vec<String> {
+/// Returns a sentence with the baseline of `vs all`.
+pub(super) fn baseline(standings: &Standings<'_>) -> String {
+    let name = standings
+        .baseline
+        .map_or(NONE, |baseline| baseline.name.as_str());
+    format!("vs all: {name} is 1.")
+}
+
+/// Returns the reasons why the run is incomplete or its values are uncertain.
+pub(super) fn warnings(standings: &Standings<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(imported) = &results.run.imported {
-        warnings.push(format!(
-            "Imported from {} of {}, run {}: no contender was checked here, and what is not recorded there is unknown.",
-            imported.file, imported.harness, imported.run
-        ));
-    }
-    let (made, planned) = (results.closed().count(), results.planned_closed());
-    if results.attempts.is_empty() {
+    let runs = &standings.runs;
+    let made: usize = runs.iter().map(|results| results.closed().count()).sum();
+    let planned: usize = runs.iter().map(|results| results.planned_closed()).sum();
+    if runs.iter().all(|results| results.attempts.is_empty()) {
         warnings.push("Nothing was measured yet.".to_owned());
     }
-    if results.run.imported.is_some() {
-        if made < planned {
-            warnings.push(format!("{made} of {planned} attempts are in it."));
-        }
-    } else if results.ended_at.is_none() {
+    let attempts = format!("{made} of {planned} closed-loop attempts were made");
+    if runs.iter().any(|results| results.ended_at.is_none()) {
         warnings.push(format!(
-            "This run was interrupted or is not done yet: {made} of {planned} closed-loop attempts were made."
+            "This run was interrupted or is not done yet: {attempts}."
         ));
     } else if made < planned {
-        warnings.push(format!(
-            "{made} of {planned} closed-loop attempts were made; the rest failed."
-        ));
+        warnings.push(format!("{attempts}; the others failed."));
     }
-    if results.run.plan.rounds == 1 {
-        warnings.push(
-            "One round: there are no intervals, and ranks are those of single figures.".to_owned(),
-        );
+    if standings.plan().rounds == 1 {
+        warnings.push("One round: there are no intervals, and ranks compare single values.".into());
     }
     let mut wide: Vec<_> = standings.cells().filter(|cell| cell.is_wide()).collect();
-    wide.sort_by(|one, other| {
-        other
-            .spread()
-            .unwrap_or(0.0)
-            .total_cmp(&one.spread().unwrap_or(0.0))
+    let spread = |cell: &Cell<'_>| cell.spread().unwrap_or(0.0);
+    wide.sort_by(|one, other| spread(other).total_cmp(&spread(one)));
+    let named = wide.iter().take(WIDE_MAX).map(|cell| {
+        let contender = &cell.contender.name;
+        let point = standings.point_suffix(cell.point);
+        let spread = percent(spread(cell));
+        format!("{contender} in {}{point} ({spread})", cell.scenario)
     });
-    let all = wide.len();
-    let wide: Vec<_> = wide
-        .into_iter()
-        .take(WIDE_NAMED)
-        .filter_map(|cell| {
-            let scenario = cell.attempts.first()?.scenario;
-            Some(format!(
-                "{} in {scenario} ({})",
-                cell.contender.name,
-                percent(cell.spread()?)
-            ))
-        })
-        .collect();
-    if !wide.is_empty() {
-        let others = match all - wide.len() {
+    let named: Vec<_> = named.collect();
+    if !named.is_empty() {
+        let others = match wide.len() - named.len() {
             0 => String::new(),
-            others => format!(", and {others} cells more, as the tables say"),
+            others => format!(", and {others} more"),
         };
+        let named = named.join(", ");
+        warnings.push(format!("Rounds differ by more than 10 %: {named}{others}."));
+    }
+    let implausible = remarks_of_attempts(standings).len();
+    if implausible > 0 {
         warnings.push(format!(
-            "Rounds differ by more than 10 %: {}{others}.",
-            wide.join(", ")
+            "Attempts with warnings or errors: {implausible}, see the report."
         ));
     }
     warnings
 }
 
-/// The machine and what ran on it, name and value.
-pub(super) fn machine(run: &Run) -> Vec<(&'static str, String)> {
+/// Returns the machine and its software as pairs of name and value.
+pub(super) fn machine(standings: &Standings<'_>) -> Vec<(&'static str, String)> {
+    let run = &standings.runs[0].run;
     let machine = &run.machine;
-    let unknown = || "not told".to_owned();
+    let unknown = || "unknown".to_owned();
     let cores = match machine.cores {
-        None => "cores not told".to_owned(),
-        Some(1) => "1 logical core".to_owned(),
-        Some(cores) => format!("{cores} logical cores"),
+        None => "unknown number of cores".to_owned(),
+        Some(cores) => counted(&[cores], "logical core"),
     };
-    let memory = machine
-        .memory_bytes
-        .map(|bytes| bytes as f64 / f64::from(1 << 30));
-    let memory = memory.map(|gibibytes| format!("{gibibytes:.1} GiB"));
-    let virtualised = match machine.virtualisation.as_deref() {
-        Some("none") => "no, bare metal".to_owned(),
-        Some(by) => format!("yes, {by}"),
-        None => unknown(),
-    };
-    let versions = run.versions.iter();
-    let versions: Vec<_> = versions
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
-    let imported = run.imported.iter().flat_map(|imported| {
-        let notes = imported.notes.iter();
-        let notes: Vec<_> = notes
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect();
-        [
-            ("Measured by", imported.harness.clone()),
-            ("Its run", imported.run.clone()),
-            ("It notes", notes.join(", ")),
-        ]
+    let memory = machine.memory_bytes.map(|bytes| {
+        let gibibytes = bytes as f64 / f64::from(1 << 30);
+        format!("{gibibytes:.1} GiB")
     });
-    let rows = [
+    let versions = run.versions.iter();
+    let versions = versions.map(|(name, version)| format!("{name} {version}"));
+    let contenders = standings.plan().contenders.iter();
+    let contenders =
+        contenders.map(|contender| format!("{}: {}", contender.name, contender.made_of));
+    vec![
         ("Host", machine.host.clone()),
-        ("Processor", format!("{}, {cores}", machine.cpu)),
+        ("CPU", format!("{}, {cores}", machine.cpu)),
         ("Governor", machine.governor.clone().unwrap_or_else(unknown)),
         ("Memory", memory.unwrap_or_else(unknown)),
         ("Kernel", machine.kernel.clone()),
-        ("Virtualised", virtualised),
         (
-            "Versions",
-            match versions.is_empty() {
-                true => unknown(),
-                false => versions.join(", "),
-            },
+            "Virtualisation",
+            machine.virtualisation.clone().unwrap_or_else(unknown),
         ),
+        ("Versions", versions.collect::<Vec<_>>().join(", ")),
+        ("Contenders", contenders.collect::<Vec<_>>().join("; ")),
         (
             "Commit",
-            match (&run.commit, &run.imported) {
-                (Some(commit), _) => commit.clone(),
-                (None, Some(_)) => unknown(),
-                (None, None) => "none: not a checkout".to_owned(),
-            },
+            run.commit
+                .clone()
+                .unwrap_or_else(|| "no checkout".to_owned()),
         ),
         ("Started", run.started_at.clone()),
-    ];
-    rows.into_iter().chain(imported).collect()
+    ]
 }
 
-/// The plans of runs that differ in their points at the most, in a sentence.
-pub(super) fn plans(plans: &[&Plan]) -> String {
-    let plan = plans[0];
-    let counted = |of: fn(&Plan) -> usize, unit: &str| {
-        let numbers = each(plans.iter().map(|plan| of(plan)));
-        let plural = if numbers == "1" { "" } else { "s" };
-        format!("{numbers} {unit}{plural}")
+/// Returns the settings of the plan in a sentence.
+pub(super) fn settings(standings: &Standings<'_>) -> String {
+    let plan = standings.plan();
+    let all = |setting: fn(&Plan) -> usize| -> Vec<usize> {
+        let settings = standings
+            .runs
+            .iter()
+            .map(|results| setting(&results.run.plan));
+        settings.collect::<BTreeSet<_>>().into_iter().collect()
     };
     let cpus = |cpus: &[usize]| {
         let names: Vec<_> = cpus.iter().map(ToString::to_string).collect();
-        match names.is_empty() {
-            true => "those not told".to_owned(),
-            false => names.join(","),
-        }
+        names.join(",")
     };
     let open = match plan.rates.is_empty() {
         true => String::new(),
         false => format!("; open loop at {}", rates(&plan.rates)),
     };
-    let rounds = match plan.rounds {
-        0 => "Attempts".to_owned(),
-        _ => counted(|plan| plan.rounds as usize, "round"),
-    };
     format!(
-        "{rounds} of {} s after {} s of warm-up, {} from {}, {}, contender on processor {}, everything else on {}{open}.",
+        "{} of {} s after {} s of warm-up, {} from {}, {}, contender on CPU {}, everything else on {}{open}.",
+        counted(&[plan.rounds as usize], "round"),
         plan.duration_secs,
         plan.warmup_secs,
-        counted(|plan| plan.connections, "connection"),
+        counted(&all(|plan| plan.connections), "connection"),
         plan.engine,
-        counted(|plan| plan.workers, "worker"),
+        counted(&all(|plan| plan.workers), "worker"),
         cpus(&plan.contender_cpus),
         cpus(&plan.other_cpus),
     )
 }
 
-fn rates(rates: &[Rate]) -> String {
-    let fixed = rates.iter().filter_map(|rate| match rate {
-        Rate::Fixed(per_sec) => Some(format!("{}/s", figure::whole(*per_sec))),
-        _ => None,
-    });
-    let shares = rates.iter().filter_map(|rate| match rate {
-        Rate::PercentOfSlowest(percent) => Some(percent.to_string()),
-        _ => None,
-    });
-    let shares: Vec<_> = shares.collect();
-    let shares: Vec<_> = shares.iter().map(String::as_str).collect();
-    let mut parts: Vec<_> = fixed.collect();
-    if !shares.is_empty() {
-        parts.push(format!(
-            "{} % of the slowest server-bound rate",
-            listed(&shares)
-        ));
-    }
-    if rates.contains(&Rate::Sweep) {
-        parts.push("doubling rates until the knee".to_owned());
-    }
-    listed(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+fn counted(numbers: &[usize], unit: &str) -> String {
+    let plural = if numbers == [1] { "" } else { "s" };
+    let numbers: Vec<_> = numbers.iter().map(|number| whole(*number as f64)).collect();
+    format!("{} {unit}{plural}", listed(&numbers))
 }
 
-/// The command, to be pasted into a shell.
+fn rates(rates: &[Rate]) -> String {
+    let texts = rates.iter().map(|rate| match rate {
+        Rate::Fixed(per_sec) => format!("{}/s", whole(*per_sec)),
+        Rate::PercentOfSlowest(percent) => {
+            format!("{percent} % of the slowest server-bound rate")
+        }
+        Rate::Sweep => "doubling rates until the knee".to_owned(),
+    });
+    listed(&texts.collect::<Vec<_>>())
+}
+
+/// Returns the command line, quoted for a shell.
 pub(super) fn command(run: &Run) -> String {
     let is_plain = |word: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,%+@".contains(c);
@@ -273,55 +213,72 @@ pub(super) fn command(run: &Run) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// What does not add up: of whom, and what.
-pub(super) fn attempt_warnings(results: &Results) -> Vec<(String, &str)> {
-    let calibrations = results
-        .calibrations
-        .iter()
-        .map(|attempt| (attempt, "calibration, "));
-    let attempts = results.attempts.iter().map(|attempt| (attempt, ""));
-    let warnings = calibrations.chain(attempts).flat_map(|(attempt, prefix)| {
-        let warnings = attempt.warnings.iter();
-        warnings.map(move |warning| (format!("{prefix}{}", place(attempt)), warning.as_str()))
-    });
-    warnings.collect()
+/// Returns failed checks, declared deviations, failed rounds, errors and warnings of attempts, as
+/// pairs of subject and remark.
+pub(super) fn remarks(standings: &Standings<'_>) -> Vec<(String, String)> {
+    let mut remarks = Vec::new();
+    for contender in &standings.plan().contenders {
+        let name = &contender.name;
+        for results in &standings.runs {
+            for check in results.failed_checks(name) {
+                remarks.push((
+                    name.clone(),
+                    format!(
+                        "fails {}: expected {}, got {}",
+                        check.slug, check.expected, check.actual
+                    ),
+                ));
+            }
+        }
+        for (slug, reason) in &contender.deviations {
+            remarks.push((name.clone(), format!("deviates in {slug}: {reason}")));
+        }
+    }
+    remarks.dedup();
+    for results in &standings.runs {
+        for failure in &results.failures {
+            let subject = format!("{}, round {}", failure.contender, failure.round);
+            remarks.push((subject, failure.error.clone()));
+        }
+    }
+    remarks.extend(remarks_of_attempts(standings));
+    remarks
 }
 
-fn place(attempt: &Attempt) -> String {
+fn remarks_of_attempts(standings: &Standings<'_>) -> Vec<(String, String)> {
+    let mut remarks = Vec::new();
+    for results in &standings.runs {
+        let Results {
+            run,
+            calibrations,
+            attempts,
+            ..
+        } = results;
+        let point = standings.point_suffix(run.plan.point());
+        for attempt in calibrations.iter().chain(attempts) {
+            let errors = attempt.measured.errors.iter();
+            let errors = errors.map(|(kind, count)| format!("{} × {kind}", whole(*count as f64)));
+            for remark in errors.chain(attempt.warnings.iter().cloned()) {
+                remarks.push((format!("{}{point}", subject(attempt)), remark));
+            }
+        }
+    }
+    remarks
+}
+
+fn subject(attempt: &Attempt) -> String {
+    let Attempt {
+        contender,
+        scenario,
+        round,
+        ..
+    } = attempt;
     let rate = match attempt.pace {
         Pace::Closed => String::new(),
-        Pace::Open(rate) => format!(" at {}/s", figure::whole(rate)),
+        Pace::Open(rate) => format!(" at {}/s", whole(rate)),
     };
-    format!(
-        "{}, {}{rate}, round {}",
-        attempt.contender, attempt.scenario, attempt.round
-    )
-}
-
-/// Wrong and missing answers: of whom, what, how many.
-pub(super) fn wrong_answers(results: &Results) -> Vec<(String, String)> {
-    let wrong = results
-        .attempts
-        .iter()
-        .filter(|attempt| attempt.measured.error_count() > 0);
-    let kinds = |errors: &BTreeMap<String, u64>| {
-        let kinds = errors
-            .iter()
-            .map(|(kind, count)| format!("{} × {kind}", figure::whole(*count as f64)));
-        kinds.collect::<Vec<_>>().join(", ")
-    };
-    wrong
-        .map(|attempt| (place(attempt), kinds(&attempt.measured.errors)))
-        .collect()
-}
-
-/// A figure with its interval in brackets.
-pub(super) fn with_interval(estimate: Option<&Estimate>, as_text: fn(f64) -> String) -> String {
-    figure::or_none(estimate, |estimate| {
-        let median = as_text(estimate.median);
-        match figure::interval(estimate, as_text) {
-            Some(interval) => format!("{median} ({interval})"),
-            None => median,
-        }
-    })
+    match round {
+        0 => format!("calibration, {scenario}"),
+        round => format!("{contender}, {scenario}{rate}, round {round}"),
+    }
 }

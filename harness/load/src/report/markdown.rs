@@ -1,185 +1,80 @@
-//! The report to paste into a README or an issue.
+//! The report as Markdown, for a README or an issue.
 
 use std::fmt::Write;
 
-use super::super::cell::Cell;
-use super::super::record::Run;
-use super::super::results::Results;
 use super::super::standings::{Standing, Standings};
-use super::super::statistics::Estimate;
-use super::facts::{self, with_interval};
-use super::figure::{self, or_none, percent, short, whole};
-use super::{latency, rates};
+use super::{METHOD, columns, facts, open_loop};
+use testbed::number::whole;
+use testbed::table::{Column, Table, escape};
 
-/// Lines of remarks: more are no longer read where this is pasted.
-const MOST_REMARKS: usize = 24;
+/// A pasted report with more remarks is not readable.
+const REMARKS_MAX: usize = 24;
 
-/// The whole of it.
-pub(super) fn report(results: &Results, standings: &Standings<'_>) -> String {
-    let run = &results.run;
-    let mut text = format!(
-        "## {} on {}\n\n",
-        inline(&facts::title(results)),
-        inline(&run.machine.cpu)
-    );
-    text += &format!("{}\n\n", inline(&facts::headline(results, standings)));
-    for warning in facts::warnings(results, standings) {
-        let _ = writeln!(text, "> **Note** {}\n", inline(&warning));
+/// Renders the report.
+pub(super) fn report(standings: &Standings<'_>) -> String {
+    let mut text = format!("## {}\n\n", escape(&facts::title(standings)));
+    for line in [facts::headline(standings)]
+        .into_iter()
+        .chain(facts::warnings(standings))
+        .chain([facts::settings(standings), facts::baseline(standings)])
+    {
+        let _ = writeln!(text, "{}\n", escape(&line));
     }
-    let _ = writeln!(text, "{}\n", inline(&facts::plans(&[&run.plan])));
     for standing in &standings.scenarios {
-        text += &scenario(results, standing, standings);
+        text += &scenario(standings, standing);
     }
-    text += &out(results);
-    text + &setting(run, facts::method(run))
+    text += &remarks(standings);
+    text + &setting(standings)
 }
 
-/// Where and how it was measured, folded away.
-pub(super) fn setting(run: &Run, method: &[&str]) -> String {
-    let mut text =
-        "<details><summary>Machine, versions, command</summary>\n\n| | |\n|---|---|\n".to_owned();
-    for (name, value) in facts::machine(run) {
-        let _ = writeln!(text, "| {name} | {} |", inline(&value));
-    }
-    let _ = writeln!(
-        text,
-        "\n```sh\n{}\n```\n\n</details>\n",
-        facts::command(run)
-    );
-    text += "<details><summary>Method</summary>\n\n";
-    for line in method {
-        let _ = writeln!(text, "- {line}");
-    }
-    text + "\n</details>\n"
-}
-
-fn scenario(results: &Results, standing: &Standing<'_>, standings: &Standings<'_>) -> String {
+fn scenario(standings: &Standings<'_>, standing: &Standing<'_>) -> String {
     let scenario = standing.scenario;
-    let mut text = format!(
-        "### {scenario}\n\n`{} {}`",
-        scenario.method(),
-        scenario.path()
-    );
-    if let Some(ceiling) = standing.ceiling {
-        let _ = write!(
-            text,
-            "; the engine's own ceiling: {} requests/s",
-            whole(ceiling)
-        );
+    let (method, path) = (scenario.method(), scenario.path());
+    let mut text = format!("### {scenario}\n\n`{method} {path}`");
+    if let Some(rate) = standing.engine_ceiling {
+        let rate = whole(rate);
+        let _ = write!(text, "; ceiling of the engine: {rate} requests/s");
     }
     text += "\n\n";
-    let open = rates::markdown(&latency::curves(results, scenario));
-    if standing.was_measured() || open.is_empty() {
-        text += &closed_loop(standing, standings);
+    if standing.was_measured() {
+        text += &columns::standings(standings).markdown(standing.cells.iter());
+        text += "\n";
     }
-    text + &open
+    let open = open_loop::rows(standings, scenario);
+    if !open.is_empty() {
+        let table = open_loop::table(&open).markdown(open.iter());
+        let _ = writeln!(text, "{}:\n\n{table}", facts::OPEN_LOOP);
+    }
+    text
 }
 
-fn closed_loop(standing: &Standing<'_>, standings: &Standings<'_>) -> String {
-    let baseline = standings
-        .baseline
-        .map_or(figure::NONE, |baseline| baseline.name.as_str());
-    let mut text = format!(
-        "| # | contender | CPU µs/request | of limit | requests/s | # | mean ms | p99 ms | vs all ({} = 1) | peak RSS | spread | verdict |\n\
-         |--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
-        inline(baseline)
-    );
-    for cell in &standing.cells {
-        text += &row(cell);
+fn remarks(standings: &Standings<'_>) -> String {
+    let remarks = facts::remarks(standings);
+    if remarks.is_empty() {
+        return String::new();
+    }
+    let mut text = "### Checks, deviations, warnings\n\n".to_owned();
+    for (subject, remark) in remarks.iter().take(REMARKS_MAX) {
+        let _ = writeln!(text, "- {}: {}", escape(subject), escape(remark));
+    }
+    if let Some(more @ 1..) = remarks.len().checked_sub(REMARKS_MAX) {
+        let _ = writeln!(text, "- and {more} more in `report.html`");
     }
     text + "\n"
 }
 
-fn row(cell: &Cell<'_>) -> String {
-    let rank = |rank: Option<usize>| or_none(rank, |rank| rank.to_string());
-    let median = |estimate: Option<Estimate>| or_none(estimate, |estimate| short(estimate.median));
-    let spread = or_none(cell.spread(), percent);
-    let columns = [
-        rank(cell.cpu_rank),
-        inline(&cell.contender.name),
-        with_interval(cell.cpu_us_per_request.as_ref(), short),
-        or_none(cell.of_limit, percent),
-        with_interval(cell.requests_per_sec.as_ref(), whole),
-        rank(cell.rate_rank),
-        median(cell.mean_ms),
-        median(cell.p99_ms),
-        or_none(cell.vs_all, |score| format!("{score:.2}")),
-        or_none(cell.rss_peak_bytes, figure::mebibytes),
-        if cell.is_wide() {
-            format!("**{spread}**")
-        } else {
-            spread
-        },
-        cell.unranked_because()
-            .unwrap_or_else(|| "server-bound".to_owned()),
+/// Renders the machine, the command and the method as folded sections.
+fn setting(standings: &Standings<'_>) -> String {
+    let machine = [
+        Column::text("", |(name, _): &(&'static str, String)| *name),
+        Column::text("", |(_, value): &(&'static str, String)| value.clone()),
     ];
-    format!("| {} |\n", columns.join(" | "))
-}
-
-/// Failed checks, declared deviations, failures, warnings: what there is of them.
-fn out(results: &Results) -> String {
-    let mut text = String::new();
-    for contender in &results.run.plan.contenders {
-        for check in results.failed_checks(&contender.name) {
-            let _ = writeln!(
-                text,
-                "- {} fails `{}`: expected {}; came {}",
-                inline(&contender.name),
-                check.slug,
-                inline(&check.expected),
-                inline(&check.actual)
-            );
-        }
-        for (slug, why) in &contender.deviations {
-            let _ = writeln!(
-                text,
-                "- {} declares `{slug}`: {}",
-                inline(&contender.name),
-                inline(why)
-            );
-        }
-    }
-    for failure in &results.failures {
-        let _ = writeln!(
-            text,
-            "- {}, round {}: {}",
-            inline(&failure.contender),
-            failure.round,
-            inline(&failure.error)
-        );
-    }
-    for (place, kinds) in facts::wrong_answers(results) {
-        let _ = writeln!(text, "- {}: {}", inline(&place), inline(&kinds));
-    }
-    for (place, warning) in facts::attempt_warnings(results) {
-        let _ = writeln!(text, "- {}: {}", inline(&place), inline(warning));
-    }
-    let lines = text.lines().count();
-    if lines == 0 {
-        return text;
-    }
-    if lines > MOST_REMARKS {
-        let first: Vec<_> = text.lines().take(MOST_REMARKS).collect();
-        text = format!(
-            "{}\n- and {} more in `report.html`\n",
-            first.join("\n"),
-            lines - MOST_REMARKS
-        );
-    }
-    format!("### Checks, deviations, warnings\n\n{text}\n")
-}
-
-/// A text as part of a line: it ends no cell, opens no tag, marks nothing.
-pub fn inline(text: &str) -> String {
-    let mut inline = String::new();
-    for character in text.chars() {
-        match character {
-            '\n' | '\r' => inline.push(' '),
-            '<' => inline += "&lt;",
-            '&' => inline += "&amp;",
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' => inline.extend(['\\', character]),
-            _ => inline.push(character),
-        }
-    }
-    inline
+    let machine = Table::new(machine).markdown(facts::machine(standings).iter());
+    let method = METHOD.map(|line| format!("- {line}\n")).concat();
+    format!(
+        "<details><summary>Machine, versions, command</summary>\n\n{machine}\n\
+         ```sh\n{}\n```\n\n</details>\n\n\
+         <details><summary>Method</summary>\n\n{method}\n</details>\n",
+        facts::command(&standings.runs[0].run)
+    )
 }

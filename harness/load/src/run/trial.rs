@@ -125,7 +125,7 @@ impl Trial {
             scenario: step.scenario,
             round,
             pace: step.pace,
-            started_at: Some(started_at),
+            started_at,
             measured,
             usage,
             bottleneck: Bottleneck::Waiting,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Attempt, Bottleneck, Measured, Pace, Plan, Planned, ResourceUsage, Usage};
+use crate::record::{Attempt, Bottleneck, Measured, Pace, Plan, Planned, ResourceUsage};
 use crate::scenario::Scenario;
 
 /// Three rounds of ten seconds on two processors; who is called `limit` is it.
@@ -36,7 +36,7 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
         scenario: Scenario::Info,
         round: 1,
         pace: Pace::Closed,
-        started_at: Some("2026-01-01T00:00:00Z".to_owned()),
+        started_at: "2026-01-01T00:00:00Z".to_owned(),
         measured: Measured {
             seconds: 10.0,
             requests: 100_000,
@@ -44,12 +44,8 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
             ..Measured::default()
         },
         usage: ResourceUsage {
-            contender: Usage {
-                cpu_secs: Some(0.0),
-                ..Usage::default()
-            },
-            contender_cpus_idle: Some(0.5),
-            other_cpus_idle: Some(0.5),
+            contender_cpus_idle: 0.5,
+            other_cpus_idle: 0.5,
             ..ResourceUsage::default()
         },
         bottleneck: Bottleneck::Waiting,
