@@ -89,12 +89,12 @@ pub type Progress<'a> = dyn FnMut(&Fault, Option<&FaultResult>) + 'a;
 /// # Errors
 /// The run was interrupted, the contender does not start, or the harness itself failed.
 pub fn run(
-    subject: Subject<'_>,
+    subject: &Subject<'_>,
     options: &Options,
     interrupt: &Interrupt,
     progress: &mut Progress<'_>,
 ) -> Result<Report> {
-    let (name, made_of) = match &subject {
+    let (name, made_of) = match subject {
         Subject::Started(contender) => (contender.name.clone(), contender.made_of.clone()),
         Subject::External(external) => (external.url.clone(), String::new()),
     };
@@ -115,7 +115,7 @@ pub fn soak(
     progress: &mut Progress<'_>,
 ) -> Result<Soak> {
     with_experiment(
-        Subject::Started(contender),
+        &Subject::Started(contender),
         options,
         interrupt,
         |experiment| soak::soak(experiment, &contender.name, options, progress),
@@ -171,21 +171,21 @@ impl Dependencies {
 
 /// Starts the subject with its dependencies and a load on it.
 fn with_experiment<T>(
-    subject: Subject<'_>,
+    subject: &Subject<'_>,
     options: &Options,
     interrupt: &Interrupt,
     body: impl FnOnce(&mut Experiment<'_>) -> Result<T>,
 ) -> Result<T> {
-    if let Subject::Started(contender) = &subject {
+    if let Subject::Started(contender) = subject {
         contender.build(interrupt)?;
     }
-    let secrets = match &subject {
+    let secrets = match subject {
         Subject::Started(_) => Secrets::bench(),
         Subject::External(external) => external.secrets.clone(),
     };
     // Dropped in reverse order: the contender before its dependencies.
     let background = Background::start("chaos")?;
-    let dependencies = Dependencies::start(&subject, &background, &secrets)?;
+    let dependencies = Dependencies::start(subject, &background, &secrets)?;
     interrupt.check()?;
     let upstream_proxy = dependencies.upstream_proxy.as_ref();
     let postgres_proxy = dependencies.postgres_proxy.as_ref();
@@ -199,7 +199,7 @@ fn with_experiment<T>(
     let upstream = dependencies.upstream.as_ref().map(RecordingUpstream::lock);
     let database = dependencies.database.as_ref().map(Database::lock);
     let (users, rows) = insert_users(database.as_ref())?;
-    let (process, address, host_and_prefix) = match &subject {
+    let (process, address, host_and_prefix) = match subject {
         Subject::Started(contender) => {
             let port = match contender.own_port(false)? {
                 Some(port) => port,

@@ -195,7 +195,8 @@ fn fault(slug: &str) -> Result<Fault> {
 fn slopes(samples: &[Sample]) -> Vec<Slope> {
     let warm = (samples.len() as f64 * WARMUP_SHARE) as usize;
     let samples = &samples[warm.min(samples.len().saturating_sub(SAMPLES_MIN))..];
-    let metrics: [(_, fn(&Sample) -> f64); 4] = [
+    type Metric = (&'static str, fn(&Sample) -> f64);
+    let metrics: [Metric; 4] = [
         ("memory, MiB", |sample| {
             sample.usage.rss_bytes as f64 / f64::from(1 << 20)
         }),

@@ -72,7 +72,7 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
             contenders.retain(|contender| !options.choice.all || !contender.is_limit());
             let shown = contenders.iter().map(|contender| {
                 run(
-                    Subject::Started(contender),
+                    &Subject::Started(contender),
                     &run_options,
                     &interrupt,
                     &mut |fault, result| {
@@ -126,7 +126,7 @@ impl ChaosOptions {
             database_url: self.external.database_url.clone(),
         };
         run(
-            Subject::External(external),
+            &Subject::External(external),
             options,
             interrupt,
             &mut |fault, result| {
