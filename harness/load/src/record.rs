@@ -343,7 +343,10 @@ impl Measured {
     /// Returns the rate of correct responses.
     #[must_use]
     pub fn requests_per_sec(&self) -> f64 {
-        self.requests as f64 / self.seconds
+        match self.requests {
+            0 => 0.0,
+            requests => requests as f64 / self.seconds,
+        }
     }
 
     /// Returns true if nearly all of the scheduled requests were answered in time.

@@ -13,11 +13,11 @@ const REMARKS_MAX: usize = 24;
 /// Renders the report.
 pub(super) fn report(standings: &Standings<'_>) -> String {
     let mut text = format!("## {}\n\n", escape(&facts::title(standings)));
-    for line in [facts::headline(standings)]
-        .into_iter()
-        .chain(facts::warnings(standings))
-        .chain([facts::settings(standings), facts::baseline(standings)])
-    {
+    let _ = writeln!(text, "{}\n", escape(&facts::headline(standings)));
+    for warning in facts::warnings(standings) {
+        let _ = writeln!(text, "> **Note** {}\n", escape(&warning));
+    }
+    for line in [facts::settings(standings), facts::baseline(standings)] {
         let _ = writeln!(text, "{}\n", escape(&line));
     }
     for standing in &standings.scenarios {
