@@ -123,20 +123,21 @@ mod tests {
 
     #[test]
     fn saturated_group_is_the_bottleneck() {
-        let cases: [(Bottleneck, fn(&mut ResourceUsage)); 8] = [
+        type Case = (Bottleneck, fn(&mut ResourceUsage));
+        let cases: [Case; 8] = [
             (Bottleneck::Waiting, |_| {}),
             (Bottleneck::ServerBound, |usage| usage.contender = used(9.5)),
             (Bottleneck::ServerBound, |usage| {
                 usage.contender_cpus_idle = 0.05;
             }),
             (Bottleneck::GeneratorBound, |usage| {
-                usage.generator = used(9.5)
+                usage.generator = used(9.5);
             }),
             (Bottleneck::UpstreamBound, |usage| {
-                usage.upstream = used(9.5)
+                usage.upstream = used(9.5);
             }),
             (Bottleneck::DatabaseBound, |usage| {
-                usage.postgres = used(9.5)
+                usage.postgres = used(9.5);
             }),
             (Bottleneck::UpstreamBound, |usage| {
                 usage.upstream_in_flight = Some(32.0);

@@ -184,7 +184,8 @@ fn compared(
 }
 
 fn notes(before: &Results, after: &Results) -> Vec<String> {
-    let settings: [(&str, fn(&Run) -> String); 7] = [
+    type Setting = (&'static str, fn(&Run) -> String);
+    let settings: [Setting; 7] = [
         ("host", |run| run.machine.host.clone()),
         ("CPU", |run| run.machine.cpu.clone()),
         ("kernel", |run| run.machine.kernel.clone()),

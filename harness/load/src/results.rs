@@ -161,7 +161,7 @@ impl Results {
 
     /// Returns the number of planned attempts in closed loop.
     #[must_use]
-    pub fn planned_closed(&self) -> usize {
+    pub(crate) fn planned_closed(&self) -> usize {
         let plan = &self.run.plan;
         plan.contenders.len() * plan.scenarios.len() * plan.rounds as usize
     }

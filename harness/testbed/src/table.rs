@@ -17,10 +17,13 @@ const FAINT: Style = Style::new().dimmed();
 /// A column that [`Table::fit`] never leaves out.
 const ALWAYS: u8 = u8::MAX;
 
+/// Returns the CSS class of a row.
+type RowClass<'a, R> = Box<dyn Fn(&R) -> Option<&'static str> + 'a>;
+
 /// The columns of a table with rows of type `R`.
 pub struct Table<'a, R> {
     columns: Vec<Column<'a, R>>,
-    class: Box<dyn Fn(&R) -> Option<&'static str> + 'a>,
+    class: RowClass<'a, R>,
 }
 
 /// A column: its heading, its alignment and the getter of its cells.
@@ -204,7 +207,7 @@ impl<'a, R> Table<'a, R> {
     }
 
     /// Leaves out columns, those of the lowest priority first, until the rows fit into `width`.
-    pub fn fit<'r>(&mut self, rows: impl Iterator<Item = &'r R> + Clone, width: usize)
+    pub fn fit<'r>(&mut self, rows: &(impl Iterator<Item = &'r R> + Clone), width: usize)
     where
         R: 'r,
     {
@@ -385,7 +388,7 @@ mod tests {
     fn narrow_terminal_loses_the_column_of_lowest_priority() {
         for (width, heading) in [(20, "NAME         MEAN ms"), (19, "NAME"), (1, "NAME")] {
             let mut table = table();
-            table.fit(ROWS.iter(), width);
+            table.fit(&ROWS.iter(), width);
             let text = table.terminal(ROWS.iter());
             assert_eq!(text.lines().next(), Some(heading), "{width}");
         }

@@ -18,7 +18,7 @@ const FAINT: Style = Style::new().dimmed();
 /// Renders the standings in at most this many columns of a terminal, with styles.
 pub(super) fn summary(standings: &Standings<'_>, width: usize) -> String {
     let mut table = columns::standings(standings);
-    table.fit(standings.cells(), width);
+    table.fit(&standings.cells(), width);
     let mut text = String::new();
     for standing in &standings.scenarios {
         let open = open_loop::rows(standings, standing.scenario);
@@ -30,7 +30,7 @@ pub(super) fn summary(standings: &Standings<'_>, width: usize) -> String {
         }
         if !open.is_empty() {
             let mut table = open_loop::table(&open);
-            table.fit(open.iter(), width);
+            table.fit(&open.iter(), width);
             let _ = writeln!(text, "{FAINT}{}{FAINT:#}", facts::OPEN_LOOP);
             let _ = writeln!(text, "{}", table.terminal(open.iter()));
         }

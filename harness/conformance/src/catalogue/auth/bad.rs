@@ -19,6 +19,9 @@ const EXP: &str = "docs/CONTRACT.md#authentication; RFC 7519, 4.1.4";
 const NBF: &str = "docs/CONTRACT.md#authentication; RFC 7519, 4.1.5";
 const FORM: &str = "docs/CONTRACT.md#authentication; RFC 7519, 7.2";
 
+/// Returns the headers of each request.
+type MakeHeaders = Box<dyn Fn(&Signer<'_>) -> Vec<Headers> + Send + Sync>;
+
 /// A kind of bad token.
 pub(super) struct Case {
     pub(super) name: &'static str,
@@ -27,8 +30,7 @@ pub(super) struct Case {
     pub(super) source: &'static str,
     /// True if level `work` requires a refusal.
     pub(super) is_work: bool,
-    /// Returns the headers of each request.
-    pub(super) headers: Box<dyn Fn(&Signer<'_>) -> Vec<Headers> + Send + Sync>,
+    pub(super) headers: MakeHeaders,
 }
 
 /// Creates a case with any headers.
