@@ -1,6 +1,6 @@
 //! The bottleneck of an attempt, and the plausibility of its numbers.
 
-use crate::record::{Attempt, Bottleneck, Pace, Plan};
+use crate::record::{Attempt, Bottleneck, LoadModel, Plan};
 
 /// Share of its CPUs from which on a process group counts as saturated.
 const SATURATED: f64 = 0.95;
@@ -79,7 +79,7 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
 pub fn warnings(attempt: &Attempt, plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     let measured = &attempt.measured;
-    if attempt.pace == Pace::Closed && measured.requests > 0 {
+    if attempt.load_model == LoadModel::Closed && measured.requests > 0 {
         let in_flight = measured.requests_per_sec() * measured.latency.mean_ms / 1e3;
         let deviation = in_flight / plan.connections as f64 - 1.0;
         if deviation.abs() > LITTLE_MAX {
@@ -205,7 +205,7 @@ mod tests {
             warnings(&attempt, &plan),
             ["Little's law: 100 connections, but rate × mean latency is 90.0"]
         );
-        attempt.pace = Pace::Open(10_000.0);
+        attempt.load_model = LoadModel::Open(10_000.0);
         attempt.usage.served = Some(110_000 - 550 - 100);
         assert!(warnings(&attempt, &plan).is_empty());
         attempt.usage.served = Some(110_000 - 550 - 101);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::input::Input;
-use crate::record::{Measured, Pace};
+use crate::record::{LoadModel, Measured};
 use crate::sampler::Sampler;
 use crate::scenario::Scenario;
 use testbed::interrupt::Interrupt;
@@ -26,7 +26,7 @@ pub struct Load<'a> {
     pub connections: usize,
     /// Threads of the engine.
     pub threads: usize,
-    pub pace: Pace,
+    pub load_model: LoadModel,
     /// Load before the measured time.
     pub warmup: Duration,
     /// The measured time.

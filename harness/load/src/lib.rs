@@ -23,5 +23,5 @@ pub mod sampler;
 pub mod scenario;
 pub mod schedule;
 mod score;
-pub mod standings;
-pub mod statistics;
+mod standings;
+mod statistics;

@@ -130,7 +130,7 @@ pub enum Rate {
 /// The load model.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pace {
+pub enum LoadModel {
     /// Closed loop: each connection sends its next request after the response.
     Closed,
     /// Open loop: requests follow a schedule of so many per second, and latency counts from the
@@ -180,7 +180,7 @@ pub struct Attempt {
     pub scenario: Scenario,
     /// From 1.
     pub round: u32,
-    pub pace: Pace,
+    pub load_model: LoadModel,
     /// RFC 3339, UTC.
     pub started_at: String,
     pub measured: Measured,

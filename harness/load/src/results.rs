@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::record::{Attempt, Failed, Failure, Line, Pace, Plan, Planned, Run, SCHEMA, Start};
+use super::record::{Attempt, Failed, Failure, Line, LoadModel, Plan, Planned, Run, SCHEMA, Start};
 use testbed::lock::lock_within;
 
 /// Name of the file in the folder of a run.
@@ -156,12 +156,12 @@ impl Results {
     /// Returns the attempts in closed loop.
     pub fn closed(&self) -> impl Iterator<Item = &Attempt> {
         let attempts = self.attempts.iter();
-        attempts.filter(|attempt| attempt.pace == Pace::Closed)
+        attempts.filter(|attempt| attempt.load_model == LoadModel::Closed)
     }
 
     /// Returns the number of planned attempts in closed loop.
     #[must_use]
-    pub fn planned_closed(&self) -> usize {
+    pub(crate) fn planned_closed(&self) -> usize {
         let plan = &self.run.plan;
         plan.contenders.len() * plan.scenarios.len() * plan.rounds as usize
     }

@@ -15,7 +15,7 @@ use self::trial::Trial;
 use crate::bottleneck::warnings;
 use crate::engine::Engine;
 use crate::input::{self, Input};
-use crate::record::{Attempt, Failed, Failure, Line, Pace, Plan, Start};
+use crate::record::{Attempt, Failed, Failure, Line, LoadModel, Plan, Start};
 use crate::results::Log;
 use crate::scenario::Scenario;
 use crate::schedule::{Schedule, Step, Visit};
@@ -93,7 +93,7 @@ impl Bench<'_> {
             let trial = Trial::start(self, limit, &plan)?;
             let step = Step {
                 scenario: Scenario::Info,
-                pace: Pace::Closed,
+                load_model: LoadModel::Closed,
             };
             let inputs = inputs(limit, &trial, step.scenario, &[]);
             trial.measure(self, limit, 0, step, &inputs, &plan)
@@ -209,9 +209,9 @@ impl Bench<'_> {
         let scans = database.scans()?;
         let mut last = None;
         while let Some(step) = Schedule::new(log).next_step(visit) {
-            let rate = match step.pace {
-                Pace::Closed => String::new(),
-                Pace::Open(rate) => format!(" at {rate}/s"),
+            let rate = match step.load_model {
+                LoadModel::Closed => String::new(),
+                LoadModel::Open(rate) => format!(" at {rate}/s"),
             };
             self.tell(log, &format!("{title}: {}{rate}", step.scenario));
             let inputs = inputs(contender, &trial, step.scenario, &users);
@@ -222,7 +222,7 @@ impl Bench<'_> {
             trial.running.must_run()?;
             trial.running.must_answer()?;
             let attempt = attempt?;
-            if (step.scenario, step.pace) == (Scenario::UsersMe, Pace::Closed) {
+            if (step.scenario, step.load_model) == (Scenario::UsersMe, LoadModel::Closed) {
                 // The last of a round: it is written once the number of scans is known.
                 last = Some(attempt);
                 break;

@@ -6,7 +6,8 @@ pub(crate) mod small;
 use std::path::Path;
 
 use super::record::{
-    Attempt, Bottleneck, Failed, Failure, Latency, Line, Machine, Pace, Rate, Run, SCHEMA, Start,
+    Attempt, Bottleneck, Failed, Failure, Latency, Line, LoadModel, Machine, Rate, Run, SCHEMA,
+    Start,
 };
 use super::results::{Log, Results};
 use super::scenario::Scenario;
@@ -59,7 +60,7 @@ pub(crate) fn results() -> Results {
         failures: Vec::new(),
         ended_at: Some("2026-01-01T00:00:00Z".to_owned()),
     };
-    let calibration = attempt(0, Scenario::Info, 0, Pace::Closed);
+    let calibration = attempt(0, Scenario::Info, 0, LoadModel::Closed);
     results.calibrations.push(calibration);
     for round in 1..=3 {
         for (index, (name, _)) in FIELD.into_iter().enumerate() {
@@ -73,13 +74,13 @@ pub(crate) fn results() -> Results {
                 continue;
             }
             for scenario in Scenario::ALL {
-                let closed = attempt(index, scenario, round, Pace::Closed);
+                let closed = attempt(index, scenario, round, LoadModel::Closed);
                 results.attempts.push(closed);
             }
         }
     }
     for index in 1..FIELD.len() {
-        let open = attempt(index, Scenario::Info, 4, Pace::Open(RATE));
+        let open = attempt(index, Scenario::Info, 4, LoadModel::Open(RATE));
         results.attempts.push(open);
     }
     results
@@ -127,7 +128,7 @@ fn start(name: &str, round: u32) -> Start {
     }
 }
 
-fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt {
+fn attempt(index: usize, scenario: Scenario, round: u32, load_model: LoadModel) -> Attempt {
     let (name, capacity) = FIELD[index];
     // Rounds differ by 2 %, in one cell by more than 10 %.
     let change = match (name, scenario) {
@@ -140,14 +141,14 @@ fn attempt(index: usize, scenario: Scenario, round: u32, pace: Pace) -> Attempt 
         ("limit", _) => Bottleneck::GeneratorBound,
         _ => Bottleneck::ServerBound,
     };
-    let rate = match pace {
-        Pace::Closed => per_cpu_sec,
-        Pace::Open(rate) => rate.min(per_cpu_sec),
+    let rate = match load_model {
+        LoadModel::Closed => per_cpu_sec,
+        LoadModel::Open(rate) => rate.min(per_cpu_sec),
     };
     let mut attempt = Attempt {
         scenario,
         round,
-        pace,
+        load_model,
         bottleneck,
         ..small::attempt(name)
     };

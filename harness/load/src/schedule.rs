@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::record::{Attempt, Bottleneck, Line, Pace, Plan, Rate};
+use crate::record::{Attempt, Bottleneck, Line, LoadModel, Plan, Rate};
 use crate::results::Log;
 use crate::scenario::Scenario;
 use crate::statistics::median;
@@ -48,7 +48,7 @@ pub(crate) struct Visit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) scenario: Scenario,
-    pub(crate) pace: Pace,
+    pub(crate) load_model: LoadModel,
 }
 
 impl<'a> Schedule<'a> {
@@ -72,15 +72,18 @@ impl<'a> Schedule<'a> {
             return None;
         }
         let steps = self.plan.scenarios.iter().flat_map(|&scenario| {
-            let paces = match self.is_open(visit) {
+            let load_models = match self.is_open(visit) {
                 true => self
                     .rates(visit, scenario)
                     .into_iter()
-                    .map(Pace::Open)
+                    .map(LoadModel::Open)
                     .collect(),
-                false => vec![Pace::Closed],
+                false => vec![LoadModel::Closed],
             };
-            paces.into_iter().map(move |pace| Step { scenario, pace })
+            load_models.into_iter().map(move |load_model| Step {
+                scenario,
+                load_model,
+            })
         });
         steps.into_iter().find(|step| !self.is_done(visit, *step))
     }
@@ -152,7 +155,7 @@ impl<'a> Schedule<'a> {
         self.attempts().filter(move |attempt| {
             attempt.contender == name
                 && attempt.scenario == step.scenario
-                && attempt.pace == step.pace
+                && attempt.load_model == step.load_model
         })
     }
 
@@ -216,8 +219,17 @@ impl<'a> Schedule<'a> {
         for step in 0..SWEEP_STEPS {
             let rate = (begin * f64::from(1 << step)).round();
             rates.push(rate);
-            let pace = Pace::Open(rate);
-            let Some(attempt) = self.attempts_of(name, Step { scenario, pace }).next() else {
+            let load_model = LoadModel::Open(rate);
+            let Some(attempt) = self
+                .attempts_of(
+                    name,
+                    Step {
+                        scenario,
+                        load_model,
+                    },
+                )
+                .next()
+            else {
                 break;
             };
             let measured = &attempt.measured;
@@ -236,9 +248,15 @@ impl<'a> Schedule<'a> {
     /// Returns the requests per second of the slowest contender that was server-bound in closed loop;
     /// of the slowest of all if none was.
     fn slowest(&self, scenario: Scenario) -> Option<f64> {
-        let pace = Pace::Closed;
+        let load_model = LoadModel::Closed;
         let rate = |name: &str, is_counted: fn(Bottleneck) -> bool| {
-            let attempts = self.attempts_of(name, Step { scenario, pace });
+            let attempts = self.attempts_of(
+                name,
+                Step {
+                    scenario,
+                    load_model,
+                },
+            );
             let attempts = attempts.filter(|attempt| is_counted(attempt.bottleneck));
             let rates = attempts.map(|attempt| attempt.measured.requests_per_sec());
             median(&rates.collect::<Vec<_>>())
@@ -274,7 +292,7 @@ mod tests {
         let mut attempt = Attempt {
             scenario: step.scenario,
             round,
-            pace: step.pace,
+            load_model: step.load_model,
             bottleneck: Bottleneck::ServerBound,
             ..small::attempt(name)
         };
@@ -300,12 +318,12 @@ mod tests {
 
     const INFO: Step = Step {
         scenario: Scenario::Info,
-        pace: Pace::Closed,
+        load_model: LoadModel::Closed,
     };
 
     fn open(rate: f64) -> Step {
         Step {
-            pace: Pace::Open(rate),
+            load_model: LoadModel::Open(rate),
             ..INFO
         }
     }
@@ -321,11 +339,11 @@ mod tests {
         let (mut lines, mut executed) = (Vec::new(), Vec::new());
         while let Some((visit, step)) = next(plan, &lines) {
             let name = &plan.contenders[visit.contender].name;
-            let pace = match step.pace {
-                Pace::Closed => "closed".to_owned(),
-                Pace::Open(rate) => rate.to_string(),
+            let load_model = match step.load_model {
+                LoadModel::Closed => "closed".to_owned(),
+                LoadModel::Open(rate) => rate.to_string(),
             };
-            executed.push(format!("{} {name} {pace}", visit.round));
+            executed.push(format!("{} {name} {load_model}", visit.round));
             let (rate, p99_ms) = answer(name, step);
             lines.push(attempt(name, visit.round, step, rate, p99_ms));
         }
@@ -388,9 +406,9 @@ mod tests {
             Rate::Fixed(250.0),
         ];
         let plan = plan(&["limit", "a", "b"], &[Scenario::Info], &rates);
-        let order = executed(&plan, |name, step| match (name, step.pace) {
+        let order = executed(&plan, |name, step| match (name, step.load_model) {
             ("limit", _) => (10, 1.0),
-            ("a", Pace::Closed) => (1000, 1.0),
+            ("a", LoadModel::Closed) => (1000, 1.0),
             _ => (4000, 1.0),
         });
         // The third round begins with the third contender.
@@ -400,14 +418,14 @@ mod tests {
     #[test]
     fn sweep_doubles_until_the_contender_falls_behind_or_slows_down() {
         let plan = plan(&["a"], &[Scenario::Info], &[Rate::Sweep]);
-        let falls_behind = executed(&plan, |_, step| match step.pace {
-            Pace::Closed => (1000, 1.0),
-            Pace::Open(rate) => ((rate as u64).min(900), 1.0),
+        let falls_behind = executed(&plan, |_, step| match step.load_model {
+            LoadModel::Closed => (1000, 1.0),
+            LoadModel::Open(rate) => ((rate as u64).min(900), 1.0),
         });
         assert_eq!(falls_behind[2..].join(", "), "3 a 250, 3 a 500, 3 a 1000");
-        let slows_down = executed(&plan, |_, step| match step.pace {
-            Pace::Closed => (1000, 1.0),
-            Pace::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
+        let slows_down = executed(&plan, |_, step| match step.load_model {
+            LoadModel::Closed => (1000, 1.0),
+            LoadModel::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
         });
         assert_eq!(slows_down[2..].join(", "), "3 a 250, 3 a 500");
     }

@@ -11,7 +11,7 @@ use super::statistics::{Better, Estimate, median, ranks};
 
 /// The standings of every scenario, in closed loop.
 #[derive(Clone, Debug)]
-pub struct Standings<'a> {
+pub(crate) struct Standings<'a> {
     /// The runs, in the order of their points; at least one.
     pub(crate) runs: Vec<&'a Results>,
     /// The contender that scores are relative to.
@@ -37,7 +37,7 @@ impl<'a> Standings<'a> {
     ///
     /// # Errors
     /// The runs differ in more than workers and connections, or have no such contender.
-    pub fn new(runs: &'a [Results], baseline: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(runs: &'a [Results], baseline: Option<&str>) -> Result<Self> {
         let mut runs: Vec<_> = runs.iter().collect();
         runs.sort_by_key(|results| results.run.plan.point());
         let plan = &runs[0].run.plan;

@@ -22,25 +22,24 @@ const RANGE_UP_TO: usize = 5;
 /// true median with a probability of `1 - 2 / 2^N`: 75 % for 3, 94 % for 5; 95 % needs six. One
 /// attempt has no interval, and both ends are its value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// The median.
-    pub median: f64,
+    pub(crate) median: f64,
     /// Lower end of the interval.
-    pub low: f64,
+    pub(crate) low: f64,
     /// Upper end of the interval.
-    pub high: f64,
+    pub(crate) high: f64,
     /// The smallest.
-    pub min: f64,
+    pub(crate) min: f64,
     /// The largest.
-    pub max: f64,
+    pub(crate) max: f64,
     /// Number of attempts.
-    pub count: usize,
+    pub(crate) count: usize,
 }
 
 impl Estimate {
     /// Estimates from these values; none without a finite value.
-    #[must_use]
-    pub fn new(values: &[f64]) -> Option<Self> {
+    pub(crate) fn new(values: &[f64]) -> Option<Self> {
         let values = sorted(values);
         let (min, max) = (*values.first()?, *values.last()?);
         let (low, high) = match values.len() {
@@ -58,8 +57,7 @@ impl Estimate {
     }
 
     /// Returns the range as a share of the median: `(max - min) / median`.
-    #[must_use]
-    pub fn spread(&self) -> f64 {
+    pub(crate) fn spread(&self) -> f64 {
         if self.max > self.min {
             (self.max - self.min) / self.median
         } else {
@@ -70,7 +68,7 @@ impl Estimate {
 
 /// The better direction of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Better {
+pub(crate) enum Better {
     /// For instance time per request.
     Less,
     /// For instance requests per time.
@@ -79,8 +77,7 @@ pub enum Better {
 
 /// Ranks estimates: a rank is one more than the number of estimates whose whole interval is better.
 /// Estimates with overlapping intervals can share a rank.
-#[must_use]
-pub fn ranks(estimates: &[Estimate], better: Better) -> Vec<usize> {
+pub(crate) fn ranks(estimates: &[Estimate], better: Better) -> Vec<usize> {
     let is_ahead = |one: &Estimate, other: &Estimate| match better {
         Better::Less => one.high < other.low,
         Better::More => one.low > other.high,
@@ -95,34 +92,31 @@ pub fn ranks(estimates: &[Estimate], better: Better) -> Vec<usize> {
 }
 
 /// Returns the median; none without a finite value.
-#[must_use]
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let values = sorted(values);
     (!values.is_empty()).then(|| median_of_sorted(&values))
 }
 
 /// Returns the geometric mean of positive values; none without a value.
-#[must_use]
-pub fn geometric_mean(values: &[f64]) -> Option<f64> {
+pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     let sum: f64 = values.iter().map(|value| value.ln()).sum();
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
 }
 
 /// A relative change between two sets of attempts: 0.1 is 10 % more.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// Relative change of the medians.
-    pub ratio: f64,
+    pub(crate) ratio: f64,
     /// Lower end of the 95 % interval.
-    pub low: f64,
+    pub(crate) low: f64,
     /// Upper end of the 95 % interval.
-    pub high: f64,
+    pub(crate) high: f64,
 }
 
 impl Change {
     /// Compares two sets of values, which are resampled independently; none if one set is empty.
-    #[must_use]
-    pub fn between(before: &[f64], after: &[f64]) -> Option<Self> {
+    pub(crate) fn between(before: &[f64], after: &[f64]) -> Option<Self> {
         let (before, after) = (sorted(before), sorted(after));
         if before.is_empty() || after.is_empty() {
             return None;
@@ -142,8 +136,7 @@ impl Change {
     }
 
     /// Returns true if zero is outside of the interval.
-    #[must_use]
-    pub fn excludes_zero(&self) -> bool {
+    pub(crate) fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 }

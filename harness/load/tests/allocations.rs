@@ -12,7 +12,7 @@ use std::time::Duration;
 use load::engine::builtin::Builtin;
 use load::engine::{Load, measure};
 use load::input::inputs;
-use load::record::Pace;
+use load::record::LoadModel;
 use load::scenario::Scenario;
 use schema::fixtures;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -49,14 +49,14 @@ fn serve() -> SocketAddr {
 }
 
 /// Requests, and allocations, of a run of this time.
-fn run(target: SocketAddr, pace: Pace, duration: Duration) -> (u64, usize) {
+fn run(target: SocketAddr, load_model: LoadModel, duration: Duration) -> (u64, usize) {
     let load = Load {
         target,
         scenario: Scenario::Info,
         inputs: &inputs(Scenario::Info, target, &[], "secret"),
         connections: 4,
         threads: 2,
-        pace,
+        load_model,
         warmup: Duration::ZERO,
         duration,
     };
@@ -69,10 +69,10 @@ fn run(target: SocketAddr, pace: Pace, duration: Duration) -> (u64, usize) {
 
 #[test]
 fn allocations_do_not_grow_with_requests() {
-    for pace in [Pace::Closed, Pace::Open(1000.0)] {
+    for load_model in [LoadModel::Closed, LoadModel::Open(1000.0)] {
         let target = serve();
-        let (few, for_few) = run(target, pace, Duration::from_millis(200));
-        let (many, for_many) = run(target, pace, Duration::from_millis(2000));
+        let (few, for_few) = run(target, load_model, Duration::from_millis(200));
+        let (many, for_many) = run(target, load_model, Duration::from_millis(2000));
         assert!(many > few + 500, "{many} and {few} requests");
         // A buffer more or less in the threads of the server, and the slices of the time.
         let grown = for_many.saturating_sub(for_few);

@@ -17,14 +17,14 @@ const FAINT: Style = Style::new().dimmed();
 /// A column that [`Table::fit`] never leaves out.
 const ALWAYS: u8 = u8::MAX;
 
+/// Returns the CSS class of a row.
+type RowClass<'a, R> = Box<dyn Fn(&R) -> Option<&'static str> + 'a>;
+
 /// The columns of a table with rows of type `R`.
 pub struct Table<'a, R> {
     columns: Vec<Column<'a, R>>,
-    class: Box<RowClass<'a, R>>,
+    class: RowClass<'a, R>,
 }
-
-/// Returns the CSS class of a row.
-type RowClass<'a, R> = dyn Fn(&R) -> Option<&'static str> + 'a;
 
 /// A column: its heading, its alignment and the getter of its cells.
 pub struct Column<'a, R> {

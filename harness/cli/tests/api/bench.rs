@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use load::record::{Attempt, Pace};
+use load::record::{Attempt, LoadModel};
 use load::results::{self, Results};
 use load::scenario::Scenario;
 use rustix::process::Signal;
@@ -92,7 +92,7 @@ fn open_loop_sends_at_its_rate() {
     assert!(bench.out.contains("200/s"), "{bench:?}");
     let attempts = sandbox.results().attempts;
     assert_eq!(attempts.len(), 1);
-    assert_eq!(attempts[0].pace, Pace::Open(200.0));
+    assert_eq!(attempts[0].load_model, LoadModel::Open(200.0));
     // Far from the rate of a closed loop; the engine's tests measure how exact the rate is.
     let rate = attempts[0].measured.requests_per_sec();
     assert!((20.0..=400.0).contains(&rate), "{rate}");

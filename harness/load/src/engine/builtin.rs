@@ -38,7 +38,7 @@ use self::recorder::{Recorder, Window};
 use self::replay::Replay;
 use self::worker::{Connections, Worker};
 use super::{Engine, Load};
-use crate::record::{Measured, Pace};
+use crate::record::{LoadModel, Measured};
 use crate::sampler::{Generator, Sampler};
 
 pub use self::latencies::Latencies;
@@ -72,9 +72,9 @@ impl Engine for Builtin {
         let threads = shares.len();
         let control = Control::new(load.target);
         let workers = shares.into_iter().enumerate().map(|(index, share)| {
-            let arrivals = match load.pace {
-                Pace::Closed => None,
-                Pace::Open(rate) => Some(Arrivals::new(start, rate, threads, index)),
+            let arrivals = match load.load_model {
+                LoadModel::Closed => None,
+                LoadModel::Open(rate) => Some(Arrivals::new(start, rate, threads, index)),
             };
             // Threads start evenly spread over the inputs: they do not send the same one at once.
             let first = index * load.inputs.len() / threads;
@@ -164,14 +164,14 @@ mod tests {
         // The system accepts connections; nothing answers them.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let target = listener.local_addr().unwrap();
-        for pace in [Pace::Closed, Pace::Open(100.0)] {
+        for load_model in [LoadModel::Closed, LoadModel::Open(100.0)] {
             let load = Load {
                 target,
                 scenario: Scenario::Info,
                 inputs: &inputs(Scenario::Info, target, &[], "s"),
                 connections: 2,
                 threads: 2,
-                pace,
+                load_model,
                 warmup: Duration::ZERO,
                 duration: Duration::from_secs(3600),
             };

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use self::process::Process;
 use super::{Engine, Load};
 use crate::input::Input;
-use crate::record::{Latency, Measured, Pace};
+use crate::record::{Latency, LoadModel, Measured};
 use crate::sampler::{Generator, Sampler};
 use crate::scenario::Scenario;
 
@@ -138,7 +138,7 @@ impl Run<'_> {
             .env("DURATION_MS", time.as_millis().to_string())
             .env("INPUTS", self.path(INPUTS))
             .env("SUMMARY", SUMMARY);
-        if let Pace::Open(rate) = load.pace {
+        if let LoadModel::Open(rate) = load.load_model {
             command.env("RATE", rate.to_string());
         }
         command

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::super::cell::Cell;
-use super::super::record::{Attempt, Pace, Point};
+use super::super::record::{Attempt, LoadModel, Point};
 use super::super::standings::Standings;
 use super::super::statistics::Estimate;
 use testbed::number::{mebibytes, percent, short, whole};
@@ -102,13 +102,13 @@ const ATTEMPT: [AttemptColumn; 40] = [
     ("connections", |row| (row.point.connections as u64).into()),
     ("scenario", |row| row.attempt.scenario.name().into()),
     ("round", |row| u64::from(row.attempt.round).into()),
-    ("load_model", |row| match row.attempt.pace {
-        Pace::Closed => "closed".into(),
-        Pace::Open(_) => "open".into(),
+    ("load_model", |row| match row.attempt.load_model {
+        LoadModel::Closed => "closed".into(),
+        LoadModel::Open(_) => "open".into(),
     }),
-    ("scheduled_per_sec", |row| match row.attempt.pace {
-        Pace::Closed => None::<f64>.into(),
-        Pace::Open(rate) => rate.into(),
+    ("scheduled_per_sec", |row| match row.attempt.load_model {
+        LoadModel::Closed => None::<f64>.into(),
+        LoadModel::Open(rate) => rate.into(),
     }),
     ("started_at", |row| row.attempt.started_at.as_str().into()),
     ("bottleneck", |row| row.attempt.bottleneck.name().into()),

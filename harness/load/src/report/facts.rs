@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::cell::Cell;
-use super::super::record::{Attempt, Pace, Plan, Rate, Run};
+use super::super::record::{Attempt, LoadModel, Plan, Rate, Run};
 use super::super::results::Results;
 use super::super::standings::Standings;
 use testbed::number::{NONE, listed, percent, whole};
@@ -273,9 +273,9 @@ fn subject(attempt: &Attempt) -> String {
         round,
         ..
     } = attempt;
-    let rate = match attempt.pace {
-        Pace::Closed => String::new(),
-        Pace::Open(rate) => format!(" at {}/s", whole(rate)),
+    let rate = match attempt.load_model {
+        LoadModel::Closed => String::new(),
+        LoadModel::Open(rate) => format!(" at {}/s", whole(rate)),
     };
     match round {
         0 => format!("calibration, {scenario}"),

@@ -1,6 +1,6 @@
 //! The 99th percentile of the latency at each rate of the open loops.
 
-use super::super::record::{Attempt, Pace};
+use super::super::record::{Attempt, LoadModel};
 use super::super::scenario::Scenario;
 use super::super::standings::Standings;
 use testbed::number::{short, whole};
@@ -19,9 +19,9 @@ pub(super) fn rows<'a>(standings: &Standings<'a>, scenario: Scenario) -> Vec<Row
     for contender in &standings.plan().contenders {
         for results in &standings.runs {
             let attempts = results.attempts.iter();
-            let attempts = attempts.filter_map(|attempt| match attempt.pace {
-                Pace::Open(rate) => Some((rate, attempt)),
-                Pace::Closed => None,
+            let attempts = attempts.filter_map(|attempt| match attempt.load_model {
+                LoadModel::Open(rate) => Some((rate, attempt)),
+                LoadModel::Closed => None,
             });
             let attempts: Vec<_> = attempts
                 .filter(|(_, attempt)| {

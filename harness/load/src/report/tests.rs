@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::record::Pace;
+use crate::record::LoadModel;
 use crate::results::Results;
 use crate::sample;
 
@@ -108,7 +108,7 @@ fn incomplete_and_empty_runs_are_reported() {
     open_loops_only.run.plan.rounds = 0;
     open_loops_only
         .attempts
-        .retain(|attempt| attempt.pace != Pace::Closed);
+        .retain(|attempt| attempt.load_model != LoadModel::Closed);
     let mut only_errors = sample::results();
     for attempt in &mut only_errors.attempts {
         attempt.measured = Default::default();

@@ -104,7 +104,7 @@ impl Trial {
             inputs,
             connections: plan.connections,
             threads: plan.generator_threads(),
-            pace: step.pace,
+            load_model: step.load_model,
             warmup: Duration::from_secs_f64(plan.warmup_secs),
             duration: Duration::from_secs_f64(plan.duration_secs),
         };
@@ -124,7 +124,7 @@ impl Trial {
             contender: contender.name.clone(),
             scenario: step.scenario,
             round,
-            pace: step.pace,
+            load_model: step.load_model,
             started_at,
             measured,
             usage,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Attempt, Bottleneck, Measured, Pace, Plan, Planned, ResourceUsage};
+use crate::record::{Attempt, Bottleneck, LoadModel, Measured, Plan, Planned, ResourceUsage};
 use crate::scenario::Scenario;
 
 /// Three rounds of ten seconds on two processors; who is called `limit` is it.
@@ -35,7 +35,7 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
         contender: contender.to_owned(),
         scenario: Scenario::Info,
         round: 1,
-        pace: Pace::Closed,
+        load_model: LoadModel::Closed,
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         measured: Measured {
             seconds: 10.0,

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use load::engine::builtin::DEADLINE;
-use load::record::{Measured, Pace};
+use load::record::{LoadModel, Measured};
 
 use super::info;
 use super::server::{Asked, body, closed, right, serve, with_body};
@@ -15,7 +15,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// What is measured of a server in closed loop.
 fn of(answer: impl Fn(Asked<'_>) -> io::Result<()> + Send + Sync + 'static) -> Measured {
-    info(serve(answer), Pace::Closed, SHORT)
+    info(serve(answer), LoadModel::Closed, SHORT)
 }
 
 /// Asserts that only right answers came.
@@ -172,7 +172,11 @@ fn silent_server_costs_a_timeout_after_the_deadline() {
         sleep(Duration::from_secs(60));
         Ok(())
     });
-    let measured = info(server, Pace::Closed, DEADLINE + Duration::from_millis(900));
+    let measured = info(
+        server,
+        LoadModel::Closed,
+        DEADLINE + Duration::from_millis(900),
+    );
     assert_eq!(assert_only(&measured, "timeout"), 4);
 }
 
@@ -183,7 +187,7 @@ fn a_run_ends_though_nothing_is_answered() {
         Ok(())
     });
     let begin = Instant::now();
-    let measured = info(server, Pace::Closed, SHORT);
+    let measured = info(server, LoadModel::Closed, SHORT);
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!((measured.requests, measured.error_count()), (0, 0));
 }

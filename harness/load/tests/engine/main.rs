@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod errors;
+mod load_model;
 mod open_loop;
-mod pace;
 mod server;
 
 use std::net::SocketAddr;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use load::engine::Load;
 use load::engine::builtin::Builtin;
 use load::input::{Input, inputs};
-use load::record::{Measured, Pace};
+use load::record::{LoadModel, Measured};
 use load::scenario::Scenario;
 
 /// `GET /info` of a server, for this time.
-fn info(target: SocketAddr, pace: Pace, duration: Duration) -> Measured {
+fn info(target: SocketAddr, load_model: LoadModel, duration: Duration) -> Measured {
     let inputs = inputs(Scenario::Info, target, &[], "secret");
-    measure(Scenario::Info, target, &inputs, pace, duration)
+    measure(Scenario::Info, target, &inputs, load_model, duration)
 }
 
 /// Four connections of two threads.
@@ -27,7 +27,7 @@ fn measure(
     scenario: Scenario,
     target: SocketAddr,
     inputs: &[Input],
-    pace: Pace,
+    load_model: LoadModel,
     duration: Duration,
 ) -> Measured {
     let load = Load {
@@ -36,7 +36,7 @@ fn measure(
         inputs,
         connections: 4,
         threads: 2,
-        pace,
+        load_model,
         warmup: Duration::ZERO,
         duration,
     };

@@ -19,8 +19,8 @@ const EXP: &str = "docs/CONTRACT.md#authentication; RFC 7519, 4.1.4";
 const NBF: &str = "docs/CONTRACT.md#authentication; RFC 7519, 4.1.5";
 const FORM: &str = "docs/CONTRACT.md#authentication; RFC 7519, 7.2";
 
-/// Makes the headers of a case, each of which must be refused.
-type MakeHeaders = dyn Fn(&Signer<'_>) -> Vec<Headers> + Send + Sync;
+/// Returns the headers of each request.
+type MakeHeaders = Box<dyn Fn(&Signer<'_>) -> Vec<Headers> + Send + Sync>;
 
 /// A kind of bad token.
 pub(super) struct Case {
@@ -30,8 +30,7 @@ pub(super) struct Case {
     pub(super) source: &'static str,
     /// True if level `work` requires a refusal.
     pub(super) is_work: bool,
-    /// Returns the headers of each request.
-    pub(super) headers: Box<MakeHeaders>,
+    pub(super) headers: MakeHeaders,
 }
 
 /// Creates a case with any headers.

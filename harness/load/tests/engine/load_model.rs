@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use load::input::inputs;
-use load::record::Pace;
+use load::record::LoadModel;
 use load::scenario::Scenario;
 use schema::{Profile, fixtures};
 
@@ -34,14 +34,14 @@ fn once_in_three(holds: impl Fn() -> bool) -> bool {
 fn a_closed_loop_hides_a_stall_and_an_open_one_shows_it() {
     let time = Duration::from_secs(3);
     assert!(once_in_three(|| {
-        let closed = info(serve(stalling()), Pace::Closed, time).latency;
+        let closed = info(serve(stalling()), LoadModel::Closed, time).latency;
         println!("{closed:?}");
         // The few requests that met it are no hundredth of all.
         closed.p99_ms < 50.0 && closed.max_ms.unwrap() > 100.0
     }));
     // A fifth of the requests was due while it stalled: the latest waited for a moment, the
     // earliest for all of it.
-    let open = info(serve(stalling()), Pace::Open(400.0), time).latency;
+    let open = info(serve(stalling()), LoadModel::Open(400.0), time).latency;
     assert!(open.p99_ms > 150.0, "{open:?}");
     assert!(open.p90_ms.unwrap() > 50.0, "{open:?}");
 }
@@ -51,7 +51,7 @@ fn an_open_loop_keeps_its_rate() {
     let rate = 800.0;
     assert!(once_in_three(|| {
         let server = serve(|mut asked| asked.answer(right()));
-        let measured = info(server, Pace::Open(rate), Duration::from_secs(5));
+        let measured = info(server, LoadModel::Open(rate), Duration::from_secs(5));
         assert_eq!(measured.error_count(), 0);
         let kept = measured.requests_per_sec() / rate;
         println!("{kept} of the rate");
@@ -66,7 +66,7 @@ fn a_server_that_is_too_slow_is_late_by_the_schedule() {
         sleep(Duration::from_millis(20));
         asked.answer(right())
     });
-    let measured = info(server, Pace::Open(400.0), Duration::from_secs(2));
+    let measured = info(server, LoadModel::Open(400.0), Duration::from_secs(2));
     assert!(measured.requests <= 400, "{}", measured.requests);
     assert!(
         measured.latency.max_ms.unwrap() > 800.0,
@@ -84,7 +84,7 @@ fn what_the_server_closes_while_nothing_is_asked_is_no_error() {
         asked.answer(right())
     });
     // Each connection has a request every 500 ms.
-    let measured = info(server, Pace::Open(8.0), Duration::from_secs(2));
+    let measured = info(server, LoadModel::Open(8.0), Duration::from_secs(2));
     assert_eq!(measured.error_count(), 0, "{:?}", measured.errors);
     assert!(measured.requests >= 12, "{}", measured.requests);
 }
@@ -106,7 +106,7 @@ fn neighbouring_requests_are_different_ones() {
     let scenario = Scenario::UsersMe;
     let inputs = inputs(scenario, server, &users, "secret");
     let duration = Duration::from_secs(1);
-    measure(scenario, server, &inputs, Pace::Open(200.0), duration);
+    measure(scenario, server, &inputs, LoadModel::Open(200.0), duration);
     let seen = seen.lock().unwrap();
     let different: HashSet<_> = seen.iter().collect();
     assert_eq!(different.len(), users.len());
@@ -126,7 +126,7 @@ fn all_connections_are_open_and_stay_so() {
             .insert(asked.stream.peer_addr()?.port());
         asked.answer(right())
     });
-    let measured = info(server, Pace::Closed, Duration::from_millis(300));
+    let measured = info(server, LoadModel::Closed, Duration::from_millis(300));
     assert!(measured.requests > 8);
     assert_eq!(ports.lock().unwrap().len(), 4);
 }
@@ -141,7 +141,7 @@ fn a_server_that_does_not_listen_is_named() {
         inputs: &inputs(Scenario::Info, nobody, &[], "secret"),
         connections: 1,
         threads: 1,
-        pace: Pace::Closed,
+        load_model: LoadModel::Closed,
         warmup: Duration::ZERO,
         duration: Duration::from_millis(1),
     };
