@@ -20,7 +20,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Answers every request rightly, and allocates nothing for it either.
+/// Starts a server that responds correctly and does not allocate per request.
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,7 +32,7 @@ fn serve() -> SocketAddr {
     );
     let connection = move |mut stream: TcpStream, answer: &str| {
         let mut request = [0; 1024];
-        // A request comes in one piece: it is small, and sent by one write.
+        // A request is small and sent by one write, so it arrives in one piece.
         while stream.read(&mut request).is_ok_and(|read| read > 0) {
             if stream.write_all(answer.as_bytes()).is_err() {
                 break;
@@ -48,7 +48,7 @@ fn serve() -> SocketAddr {
     address
 }
 
-/// Requests, and allocations, of a run of this time.
+/// Returns the numbers of requests and of allocations of a run.
 fn run(target: SocketAddr, load_model: LoadModel, duration: Duration) -> (u64, usize) {
     let load = Load {
         target,
@@ -68,13 +68,13 @@ fn run(target: SocketAddr, load_model: LoadModel, duration: Duration) -> (u64, u
 }
 
 #[test]
-fn allocations_do_not_grow_with_requests() {
+fn number_of_allocations_does_not_grow_with_requests() {
     for load_model in [LoadModel::Closed, LoadModel::Open(1000.0)] {
         let target = serve();
         let (few, for_few) = run(target, load_model, Duration::from_millis(200));
         let (many, for_many) = run(target, load_model, Duration::from_millis(2000));
         assert!(many > few + 500, "{many} and {few} requests");
-        // A buffer more or less in the threads of the server, and the slices of the time.
+        // A few buffers in the threads of the server, and the slices of the time.
         let grown = for_many.saturating_sub(for_few);
         assert!(
             grown < 20,

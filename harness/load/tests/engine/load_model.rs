@@ -1,4 +1,4 @@
-//! How requests follow each other, and what is seen of a server that stalls.
+//! The closed and the open loop: schedule, latency of a stalled server, connections and inputs.
 
 use std::collections::HashSet;
 use std::io;
@@ -6,51 +6,53 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use load::engine::Load;
+use load::engine::builtin::Builtin;
 use load::input::inputs;
 use load::record::LoadModel;
 use load::scenario::Scenario;
 use schema::{Profile, fixtures};
 
-use super::server::{Asked, closed, right, serve};
+use super::server::{Exchange, close, right, serve};
 use super::{info, measure};
 
-/// A server that answers nothing for the first 200 ms of every second.
-fn stalling() -> impl Fn(Asked<'_>) -> io::Result<()> + Send + Sync {
+/// A server that does not respond for the first 200 ms of every second.
+fn stalling() -> impl Fn(Exchange<'_>) -> io::Result<()> + Send + Sync {
     const STALL_MS: u64 = 200;
     let begin = Instant::now();
-    move |mut asked| {
+    move |mut exchange| {
         let phase = (begin.elapsed().as_millis() % 1000) as u64;
         sleep(Duration::from_millis(STALL_MS.saturating_sub(phase)));
-        asked.answer(right())
+        exchange.respond(right())
     }
 }
 
-/// Whether it holds once in three times: a machine that is busy otherwise stalls by itself.
-fn once_in_three(holds: impl Fn() -> bool) -> bool {
-    (0..3).any(|_| holds())
+/// Returns true if one of three attempts succeeds: a busy machine stalls by itself.
+fn once_in_three(succeeds: impl Fn() -> bool) -> bool {
+    (0..3).any(|_| succeeds())
 }
 
 #[test]
-fn a_closed_loop_hides_a_stall_and_an_open_one_shows_it() {
+fn stall_is_hidden_in_closed_loop_and_shows_in_open_loop() {
     let time = Duration::from_secs(3);
     assert!(once_in_three(|| {
         let closed = info(serve(stalling()), LoadModel::Closed, time).latency;
         println!("{closed:?}");
-        // The few requests that met it are no hundredth of all.
+        // The few requests that met it are less than one percent.
         closed.p99_ms < 50.0 && closed.max_ms.unwrap() > 100.0
     }));
-    // A fifth of the requests was due while it stalled: the latest waited for a moment, the
-    // earliest for all of it.
+    // A fifth of the requests was due during the stall: the last waited for a moment, the first for
+    // all of it.
     let open = info(serve(stalling()), LoadModel::Open(400.0), time).latency;
     assert!(open.p99_ms > 150.0, "{open:?}");
     assert!(open.p90_ms.unwrap() > 50.0, "{open:?}");
 }
 
 #[test]
-fn an_open_loop_keeps_its_rate() {
+fn open_loop_keeps_its_rate() {
     let rate = 800.0;
     assert!(once_in_three(|| {
-        let server = serve(|mut asked| asked.answer(right()));
+        let server = serve(|mut exchange| exchange.respond(right()));
         let measured = info(server, LoadModel::Open(rate), Duration::from_secs(5));
         assert_eq!(measured.error_count(), 0);
         let kept = measured.requests_per_sec() / rate;
@@ -60,28 +62,24 @@ fn an_open_loop_keeps_its_rate() {
 }
 
 #[test]
-fn a_server_that_is_too_slow_is_late_by_the_schedule() {
+fn latency_of_a_slow_server_counts_from_the_schedule() {
     // 4 connections of 20 ms are 200 per second: at 400, half of the time is a backlog.
-    let server = serve(|mut asked| {
+    let server = serve(|mut exchange| {
         sleep(Duration::from_millis(20));
-        asked.answer(right())
+        exchange.respond(right())
     });
     let measured = info(server, LoadModel::Open(400.0), Duration::from_secs(2));
     assert!(measured.requests <= 400, "{}", measured.requests);
-    assert!(
-        measured.latency.max_ms.unwrap() > 800.0,
-        "{:?}",
-        measured.latency
-    );
+    let latency = measured.latency;
+    assert!(latency.max_ms.unwrap() > 800.0, "{latency:?}");
 }
 
 #[test]
-fn what_the_server_closes_while_nothing_is_asked_is_no_error() {
-    let server = serve(|mut asked| {
-        asked
-            .stream
-            .set_read_timeout(Some(Duration::from_millis(20)))?;
-        asked.answer(right())
+fn idle_connection_that_the_server_closes_is_no_error() {
+    let server = serve(|mut exchange| {
+        let idle_timeout = Some(Duration::from_millis(20));
+        exchange.stream.set_read_timeout(idle_timeout)?;
+        exchange.respond(right())
     });
     // Each connection has a request every 500 ms.
     let measured = info(server, LoadModel::Open(8.0), Duration::from_secs(2));
@@ -90,41 +88,36 @@ fn what_the_server_closes_while_nothing_is_asked_is_no_error() {
 }
 
 #[test]
-fn neighbouring_requests_are_different_ones() {
-    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-    let record = Arc::clone(&seen);
-    let server = serve(move |mut asked| {
-        record.lock().unwrap().push(asked.head.to_owned());
-        asked.answer("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+fn neighbouring_requests_differ() {
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let record = Arc::clone(&heads);
+    let server = serve(move |mut exchange| {
+        record.lock().unwrap().push(exchange.head.to_owned());
+        exchange.respond("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
     });
-    let users: Vec<_> = (0..40)
-        .map(|number| Profile {
-            id: format!("user-{number}"),
-            ..fixtures::profile()
-        })
-        .collect();
+    let users = (0..40).map(|number| Profile {
+        id: format!("user-{number}"),
+        ..fixtures::profile()
+    });
+    let users: Vec<_> = users.collect();
     let scenario = Scenario::UsersMe;
     let inputs = inputs(scenario, server, &users, "secret");
-    let duration = Duration::from_secs(1);
-    measure(scenario, server, &inputs, LoadModel::Open(200.0), duration);
-    let seen = seen.lock().unwrap();
-    let different: HashSet<_> = seen.iter().collect();
+    let model = LoadModel::Open(200.0);
+    measure(scenario, server, &inputs, model, Duration::from_secs(1));
+    let heads = heads.lock().unwrap();
+    let different: HashSet<_> = heads.iter().collect();
     assert_eq!(different.len(), users.len());
-    // Connections that take turns, ten inputs from each other.
-    let repeated = seen.windows(2).filter(|pair| pair[0] == pair[1]).count();
-    assert_eq!(repeated, 0);
+    assert!(heads.windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]
-fn all_connections_are_open_and_stay_so() {
+fn all_connections_are_used_and_stay_open() {
     let ports: Arc<Mutex<HashSet<u16>>> = Arc::default();
     let record = Arc::clone(&ports);
-    let server = serve(move |mut asked| {
-        record
-            .lock()
-            .unwrap()
-            .insert(asked.stream.peer_addr()?.port());
-        asked.answer(right())
+    let server = serve(move |mut exchange| {
+        let port = exchange.stream.peer_addr()?.port();
+        record.lock().unwrap().insert(port);
+        exchange.respond(right())
     });
     let measured = info(server, LoadModel::Closed, Duration::from_millis(300));
     assert!(measured.requests > 8);
@@ -132,20 +125,18 @@ fn all_connections_are_open_and_stay_so() {
 }
 
 #[test]
-fn a_server_that_does_not_listen_is_named() {
-    let server = serve(|_| closed());
-    let nobody = (server.ip(), 1).into();
-    let load = load::engine::Load {
-        target: nobody,
+fn unreachable_server_is_named() {
+    let target = (serve(|_| close()).ip(), 1).into();
+    let load = Load {
+        target,
         scenario: Scenario::Info,
-        inputs: &inputs(Scenario::Info, nobody, &[], "secret"),
+        inputs: &inputs(Scenario::Info, target, &[], "secret"),
         connections: 1,
         threads: 1,
         load_model: LoadModel::Closed,
         warmup: Duration::ZERO,
         duration: Duration::from_millis(1),
     };
-    let builtin = load::engine::builtin::Builtin;
-    let error = load::engine::measure(&builtin, &load).unwrap_err();
+    let error = load::engine::measure(&Builtin, &load).unwrap_err();
     assert_eq!(error.to_string(), "connecting to 127.0.0.1:1");
 }

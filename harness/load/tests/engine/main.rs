@@ -1,4 +1,4 @@
-//! The engine of our own against small servers that do one thing: what it counts, and as what.
+//! The builtin engine against small servers with one behaviour each.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,13 +16,13 @@ use load::input::{Input, inputs};
 use load::record::{LoadModel, Measured};
 use load::scenario::Scenario;
 
-/// `GET /info` of a server, for this time.
+/// Measures `GET /info` of a server.
 fn info(target: SocketAddr, load_model: LoadModel, duration: Duration) -> Measured {
     let inputs = inputs(Scenario::Info, target, &[], "secret");
     measure(Scenario::Info, target, &inputs, load_model, duration)
 }
 
-/// Four connections of two threads.
+/// Measures with four connections on two threads.
 fn measure(
     scenario: Scenario,
     target: SocketAddr,

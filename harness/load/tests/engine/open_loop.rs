@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use load::engine::builtin::{Exchange, Failure, OpenLoop, Traffic};
 
-use super::server::{Asked, closed, right, serve};
+use super::server::{self, close, right, serve};
 
 const REQUEST: &[u8] = b"GET /info HTTP/1.1\r\nHost: test\r\n\r\n";
 
@@ -105,10 +105,10 @@ fn wait_until(traffic: &Numbered, holds: impl Fn(&Seen) -> bool) {
 fn recording() -> (SocketAddr, Arc<Mutex<Vec<u16>>>) {
     let ports: Arc<Mutex<Vec<u16>>> = Arc::default();
     let record = Arc::clone(&ports);
-    let address = serve(move |mut asked| {
-        let port = asked.stream.peer_addr()?.port();
+    let address = serve(move |mut exchange| {
+        let port = exchange.stream.peer_addr()?.port();
         record.lock().unwrap().push(port);
-        asked.answer(right())
+        exchange.respond(right())
     });
     (address, ports)
 }
@@ -173,10 +173,12 @@ fn new_target_is_used_by_all_once_connections_are_dropped() {
 #[test]
 fn request_that_meets_a_closed_idle_connection_is_sent_again() {
     // Each connection is closed, without a word, when its second request comes.
-    let address = serve(|mut asked: Asked<'_>| match asked.is_first {
-        true => asked.answer(right()),
-        false => closed(),
-    });
+    let address = serve(
+        |mut exchange: server::Exchange<'_>| match exchange.is_first {
+            true => exchange.respond(right()),
+            false => close(),
+        },
+    );
     let (open_loop, traffic) = start(address, 10);
     wait_until(&traffic, |seen| seen.repeated >= 5);
     open_loop.stop().unwrap();
@@ -185,7 +187,7 @@ fn request_that_meets_a_closed_idle_connection_is_sent_again() {
 
 #[test]
 fn request_on_a_new_connection_is_not_sent_again() {
-    let address = serve(|_| closed());
+    let address = serve(|_| close());
     let (open_loop, traffic) = start(address, 10);
     wait_until(&traffic, |seen| seen.failures.len() >= 5);
     open_loop.stop().unwrap();
@@ -227,10 +229,10 @@ fn requests_beyond_the_connections_are_unsent() {
 
 #[test]
 fn data_on_an_idle_connection_is_reported() {
-    let address = serve(|mut asked| {
-        asked.answer(right())?;
+    let address = serve(|mut exchange| {
+        exchange.respond(right())?;
         sleep(Duration::from_millis(1));
-        let written: io::Result<()> = asked.answer("HTTP/1.1 408 Request Timeout\r\n\r\n");
+        let written: io::Result<()> = exchange.respond("HTTP/1.1 408 Request Timeout\r\n\r\n");
         written
     });
     let (open_loop, traffic) = start(address, 10);

@@ -1,4 +1,4 @@
-//! A server that answers every request by a function.
+//! A server that responds to every request by a function.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -8,30 +8,34 @@ use std::thread;
 
 use schema::fixtures;
 
-/// One request, to be answered.
-pub(crate) struct Asked<'a> {
+/// A request that waits for its response.
+pub(crate) struct Exchange<'a> {
     pub(crate) stream: &'a mut TcpStream,
-    /// The head.
     pub(crate) head: &'a str,
-    /// How many requests came before it, on all connections.
+    /// Requests before it, on all connections.
     pub(crate) before: u64,
-    /// Whether it is the first on its connection.
+    /// It is the first on its connection.
     pub(crate) is_first: bool,
 }
 
-/// Serves on a free port until the test process ends. A connection is closed when a request on it
-/// fails.
+impl Exchange<'_> {
+    pub(crate) fn respond(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+}
+
+/// Serves on a free port until the test process ends. A connection is closed when `respond` fails.
 pub(crate) fn serve(
-    answer: impl Fn(Asked<'_>) -> io::Result<()> + Send + Sync + 'static,
+    respond: impl Fn(Exchange<'_>) -> io::Result<()> + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let answer = Arc::new(answer);
+    let respond = Arc::new(respond);
     let count = Arc::new(AtomicU64::new(0));
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (answer, count) = (Arc::clone(&answer), Arc::clone(&count));
-            thread::spawn(move || connection(stream.unwrap(), &*answer, &count));
+            let (respond, count) = (Arc::clone(&respond), Arc::clone(&count));
+            thread::spawn(move || connection(stream.unwrap(), &*respond, &count));
         }
     });
     address
@@ -39,7 +43,7 @@ pub(crate) fn serve(
 
 fn connection(
     mut stream: TcpStream,
-    answer: &dyn Fn(Asked<'_>) -> io::Result<()>,
+    respond: &dyn Fn(Exchange<'_>) -> io::Result<()>,
     count: &AtomicU64,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -52,7 +56,7 @@ fn connection(
                 return Ok(());
             }
         }
-        answer(Asked {
+        respond(Exchange {
             stream: &mut stream,
             head: &head,
             before: count.fetch_add(1, Ordering::SeqCst),
@@ -62,29 +66,23 @@ fn connection(
     }
 }
 
-impl Asked<'_> {
-    pub(crate) fn answer(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
-    }
-}
-
-/// Ends the connection.
-pub(crate) fn closed() -> io::Result<()> {
+/// Returns an error that makes the server close the connection.
+pub(crate) fn close() -> io::Result<()> {
     Err(io::ErrorKind::ConnectionAborted.into())
 }
 
-/// The body of a right answer to `GET /info`.
+/// Returns the body of a right response to `GET /info`.
 pub(crate) fn body() -> String {
     serde_json::to_string(&fixtures::info()).unwrap()
 }
 
-/// A right answer to `GET /info`.
+/// Returns a right response to `GET /info`.
 pub(crate) fn right() -> String {
-    with_body(&body())
+    response_with(&body())
 }
 
-/// A right head, and this body.
-pub(crate) fn with_body(body: &str) -> String {
+/// Returns a response with a right head and this body.
+pub(crate) fn response_with(body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-response-id: 1\r\n\
