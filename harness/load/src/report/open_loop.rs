@@ -53,7 +53,7 @@ pub(super) fn table<'a>(rows: &[Row<'a>]) -> Table<'a, Row<'a>> {
             let found = attempts.find(|(scheduled, _)| *scheduled == rate);
             found.map(|(_, attempt)| p99(attempt, rate))
         };
-        Column::number(per_sec(rate), "", cell).priority(priority)
+        Column::number(whole(rate), "/s", cell).priority(priority)
     });
     Table::new([name].into_iter().chain(rates))
 }
