@@ -41,6 +41,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Time that a run may take beyond its load: k6 waits for the last responses for 30 s.
 const OVERTIME: Duration = Duration::from_secs(60);
 
+/// Shortest load that k6 accepts.
+const LOAD_MIN: Duration = Duration::from_secs(1);
+
 /// Signal that ends k6 and its children, and the time for it.
 const STOP: (Signal, Duration) = (Signal::KILL, Duration::from_secs(1));
 
@@ -84,7 +87,7 @@ impl Engine for K6 {
         run.write(INPUTS, &inputs(load.inputs))?;
         let warmup = match load.warmup.is_zero() {
             true => Measured::default(),
-            false => run.run(load.warmup, sampler, |_, _| Ok(()))?,
+            false => run.run(load.warmup.max(LOAD_MIN), sampler, |_, _| Ok(()))?,
         };
         let mut phase = Phase::Before;
         let measured = run.run(load.duration, sampler, |process, sampler| {
