@@ -31,7 +31,7 @@ const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 pub(super) enum Connections {
     /// All are open from the start and used in turn; a request waits until one is free.
     Fixed,
-    /// As an HTTP client's pool: the one that was used last is used first, a connection is opened
+    /// Like the pool of an HTTP client: the one that was used last is used first, a connection is opened
     /// where none is idle, and a request that meets a closed idle connection is sent again.
     OnDemand,
 }
