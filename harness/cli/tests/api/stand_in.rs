@@ -63,8 +63,6 @@ fn serve_upstream(listener: TcpListener) {
 
 /// Serves the target; `change` changes the body of every user's profile.
 fn serve_target(listener: TcpListener, change: Option<fn(Bytes) -> Bytes>) {
-    // The harness's download of Postgres turns on reqwest's TLS, which needs a provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Config::read(|name| env::var_os(name)).unwrap();
     let server = Server::new(NonZeroUsize::MIN);
     let Some(change) = change else {

@@ -221,8 +221,6 @@ impl Mutant {
             Some(value.into())
         })
         .unwrap();
-        // The harness's download of Postgres turns on reqwest's TLS, which needs a provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let switch = Arc::clone(&self.switch);
         let database = database.to_owned();
         let make_service = move |worker: Worker| {
