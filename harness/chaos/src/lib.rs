@@ -63,7 +63,7 @@ pub struct Options {
     pub recovery: Duration,
 }
 
-/// What faults are injected around.
+/// The service that faults are injected around.
 pub enum Subject<'a> {
     /// A contender or an upstream that the harness starts.
     Started(&'a Contender),
@@ -107,7 +107,7 @@ pub fn run(
 /// Soaks a contender for the options' duration.
 ///
 /// # Errors
-/// As [`run`].
+/// See [`run`].
 pub fn soak(
     contender: &Contender,
     options: &Options,

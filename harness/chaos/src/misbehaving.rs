@@ -27,7 +27,7 @@ const BYTE_INTERVAL: Duration = Duration::from_millis(200);
 /// Pause before a refused or ended connection is opened again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the clients do.
+/// A kind of misbehaviour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Behaviour {
     /// They connect and send nothing.

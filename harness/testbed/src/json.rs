@@ -160,7 +160,7 @@ fn walk(
     json.end()
 }
 
-/// What the walk through a text meets.
+/// An event of the walk through a text.
 enum Event<'a> {
     /// A field of an object.
     Field(&'a Path<'a>),
@@ -171,7 +171,7 @@ enum Event<'a> {
     },
 }
 
-/// What to do with fields that the expected value lacks.
+/// The treatment of fields that the expected value lacks.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Unknown {
     Ignore,

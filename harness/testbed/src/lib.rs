@@ -1,4 +1,4 @@
-//! What every command of the harness stands on: supervised processes, ports, CPUs, an embedded
+//! The foundation of every command of the harness: supervised processes, ports, CPUs, an embedded
 //! Postgres, raw HTTP/1, text output, tokens, and the definitions of contenders.
 
 pub mod account;

@@ -81,9 +81,9 @@ fn writing(path: &Path) -> String {
 
 /// The way to write a file.
 enum Place {
-    /// To a temporary file with these permissions, which is then moved to this path.
+    /// A temporary file with these permissions, which is then moved to this path.
     Whole(PathBuf, Permissions),
-    /// To a pipe or a device. It is not opened before: that could block, or have an effect.
+    /// A pipe or a device. It is not opened before: that could block, or have an effect.
     AsItIs,
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_leaves_nothing_and_names_what_cannot_be() {
+    fn expected_file_or_folder_leaves_nothing_and_an_impossible_one_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         expect_file(&path("file")).unwrap();

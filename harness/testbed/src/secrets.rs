@@ -3,7 +3,7 @@
 
 use schema::env::{JWT_SECRET, UPSTREAM_API_KEY, bench_value};
 
-/// What is shown instead.
+/// The text shown instead.
 const HIDDEN: &str = "<hidden>";
 
 /// The secrets that the contender runs with.

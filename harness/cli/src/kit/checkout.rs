@@ -56,7 +56,7 @@ impl Checkout {
     /// Puts the kit in, in place of an older one, and returns the number of changed files.
     ///
     /// # Errors
-    /// As for [`Self::remove`] and [`Self::patch`]; then nothing is changed.
+    /// Those of [`Self::remove`] and [`Self::patch`]; then nothing is changed.
     pub(super) fn install(&self, kit: &Kit, with_upstream: bool) -> Result<usize> {
         let older = match self.patch.exists() {
             true => fs::read_to_string(&self.patch)

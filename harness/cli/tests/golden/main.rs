@@ -1,4 +1,4 @@
-//! What users see of the `harness` binary, compared with the files of `files/`.
+//! Compares the output of the `harness` binary with the files of `files/`.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes them. `run` and `later` are recorded runs, cut
 //! down from a real one.

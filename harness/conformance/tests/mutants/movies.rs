@@ -46,7 +46,7 @@ fn stateless() -> Vec<Mutant> {
              movies/user",
             InvalidBody,
             |post| {
-                // Of k6 only: the random movies of other clients may have a fraction, or not.
+                // Only for k6: the random movies of other clients may have a fraction, or not.
                 let is_k6 = post.headers()[USER_AGENT] == "Grafana k6/1.1.0";
                 let sent: Value =
                     serde_json::from_slice(post.body()).unwrap_or_else(|_| json!({"rating": 8}));
