@@ -134,8 +134,8 @@ fn up_killed_during_initdb_is_cleaned_up() {
     let half_made = suite.state().join("data.new/PG_VERSION");
     wait_until("initdb has begun", || half_made.exists());
     end_by(Signal::KILL, up);
-    let down = suite.run_to(0, &["down"]).out;
-    assert!(down.contains("initdb: stopped"), "{down}");
+    // The watchdog ends initdb.
+    suite.run_to(0, &["down"]);
     suite.run_to(0, &["up"]);
 }
 
