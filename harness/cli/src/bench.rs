@@ -76,7 +76,7 @@ pub(super) struct BenchOptions {
     /// Open loops after the rounds, in requests/s, such as 5000,50%,sweep
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
-    /// Folder for the results [default: reports/<date>-<host>]
+    /// Folder for the results [default: reports/DATE-HOST]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Continue the run in this folder, with its options
