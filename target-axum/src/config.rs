@@ -26,7 +26,7 @@ pub struct Config {
 /// How the target uses its libraries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TargetProfile {
-    /// As their documentation does.
+    /// The libraries used as their documentation shows.
     Idiomatic,
     /// With the deviations of `tuned`.
     Tuned,
