@@ -1,8 +1,10 @@
 //! Runs the checks against mutants, several at the same time.
 
 use std::env;
+use std::mem;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
 
@@ -17,25 +19,70 @@ use testbed::postgres::TemporaryPostgres;
 use crate::mutant::Mutant;
 use crate::wire::Relay;
 
-/// Mutants that run at the same time in one test; two tests run at the same time.
+/// Mutants of one test that run at the same time, as far as databases are free.
 const CONCURRENCY: usize = 3;
 
 /// The same for mutants that mostly wait for deadlines.
 const WAITING_CONCURRENCY: usize = 8;
 
+/// Databases of the shared server, so this many of its mutants run at the same time: more would
+/// delay each other's responses past the checks' timeouts.
+const DATABASES: usize = 4;
+
 /// Requests per connection in a check's burst: enough for any mutant without its own number.
 const BURST: usize = 1;
 
-/// The Postgres of every mutant that does not stop it; each has a database of its own.
-static SHARED: LazyLock<Mutex<TemporaryPostgres>> =
-    LazyLock::new(|| Mutex::new(TemporaryPostgres::start().unwrap()));
+/// The Postgres of every mutant that does not stop it.
+static SHARED: LazyLock<Shared> = LazyLock::new(Shared::start);
+
+/// A server with seeded databases, which mutants use in turn: a check restores what it changes.
+struct Shared {
+    port: u16,
+    /// Where a lease returns its database.
+    sender: Sender<String>,
+    free: Mutex<Receiver<String>>,
+    _server: Mutex<TemporaryPostgres>,
+}
+
+impl Shared {
+    fn start() -> Self {
+        let server = TemporaryPostgres::start().unwrap();
+        let port = server.port();
+        let (sender, free) = channel();
+        for number in 0..DATABASES {
+            let name = format!("mutant_{number}");
+            create(&url(port, "postgres"), &name);
+            sender.send(name).unwrap();
+        }
+        Self {
+            port,
+            sender,
+            free: Mutex::new(free),
+            _server: Mutex::new(server),
+        }
+    }
+
+    /// Waits for a database that no mutant uses.
+    fn lease(&self) -> Lease {
+        Lease(self.free.lock().unwrap().recv().unwrap())
+    }
+}
+
+/// Exclusive use of a database of the shared server.
+pub(crate) struct Lease(String);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let _ = SHARED.sender.send(mem::take(&mut self.0));
+    }
+}
 
 /// The database of a mutant.
 pub(crate) enum Postgres {
     /// A server of its own.
     Own(Box<TemporaryPostgres>),
-    /// A database of this name on the shared server.
-    Shared(String),
+    /// A database on the shared server.
+    Shared(Lease),
 }
 
 /// Fails unless every mutant fails the checks that it names, and no others. `MUTANT=name` runs one.
@@ -67,7 +114,7 @@ pub(crate) fn caught(mutants: Vec<Mutant>) {
 fn problems(mutant: &Mutant) -> Vec<String> {
     let postgres = match mutant.own_postgres {
         true => Postgres::Own(Box::new(TemporaryPostgres::start().unwrap())),
-        false => Postgres::Shared(new_database()),
+        false => Postgres::Shared(SHARED.lease()),
     };
     let options = Options {
         burst: mutant.burst.unwrap_or(BURST),
@@ -106,19 +153,21 @@ pub(crate) fn report(mutant: &Mutant, postgres: Postgres, options: &Options) -> 
     let secrets = Secrets::bench();
     let upstream =
         RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key).unwrap();
+    // Declared before the mutant, so returned after the mutant has ended.
+    let lease;
     let (port, name, database) = match postgres {
         Postgres::Own(server) => {
             let port = server.port();
             let database = Database::of(*server).unwrap();
-            (port, "bench".to_owned(), database)
+            (port, "bench", database)
         }
-        Postgres::Shared(name) => {
-            let port = SHARED.lock().unwrap().port();
-            let database = Database::at(&url(port, &name)).unwrap();
-            (port, name, database)
+        Postgres::Shared(shared) => {
+            lease = shared;
+            let database = Database::at(&url(SHARED.port, &lease.0)).unwrap();
+            (SHARED.port, lease.0.as_str(), database)
         }
     };
-    let server = mutant.start(upstream.address(), port, &name);
+    let server = mutant.start(upstream.address(), port, name);
     let relay = mutant
         .wire
         .map(|change| Relay::start(server.address(), change));
@@ -132,23 +181,17 @@ fn url(port: u16, database: &str) -> String {
     format!("postgres://bench:bench@127.0.0.1:{port}/{database}")
 }
 
-/// Creates a seeded database on the shared server.
-fn new_database() -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("mutant_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    // One at a time: the template must not be in use.
-    let server = SHARED.lock().unwrap();
+/// Creates a seeded database.
+fn create(server: &str, name: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let url = url(server.port(), "postgres");
-        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let mut connection = PgConnection::connect(server).await.unwrap();
         let create = format!("CREATE DATABASE {name} TEMPLATE bench");
         let create = sqlx::raw_sql(sqlx::AssertSqlSafe(create));
         create.execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     });
-    name
 }
