@@ -34,9 +34,23 @@ const TAGS: [&str; 3] = ["electronics", "peripherals", "keyboard"];
 
 /// Creates a text of a few words that no other run has.
 pub(crate) fn text() -> String {
-    let words = (0..fastrand::usize(1..4)).map(|_| PIECES[fastrand::usize(..PIECES.len())]);
-    let words: Vec<_> = words.collect();
-    format!("{} {:08x}", words.join(" "), fastrand::u32(..))
+    let mut text = String::new();
+    push_text(&mut text, fastrand::u64(..));
+    text
+}
+
+/// Appends the text of these random bits: one to three words, and 32 of the bits.
+pub fn push_text(text: &mut String, bits: u64) {
+    let mut rest = bits as u32 as usize;
+    for _ in 0..=rest % 3 {
+        rest /= PIECES.len();
+        text.push_str(PIECES[rest % PIECES.len()]);
+        text.push(' ');
+    }
+    for shift in (32..64).step_by(4).rev() {
+        let digit = char::from_digit((bits >> shift) as u32 & 0xf, 16);
+        text.extend(digit);
+    }
 }
 
 /// Creates the id of a user that no other run has.

@@ -3,25 +3,19 @@
 pub mod builtin;
 pub mod k6;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::input::Input;
+use crate::input::Requests;
 use crate::record::{LoadModel, Measured};
 use crate::sampler::Sampler;
-use crate::scenario::Scenario;
 use testbed::interrupt::Interrupt;
 
 /// The description of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
-    /// Address of the contender.
-    pub target: SocketAddr,
-    pub scenario: Scenario,
-    /// The requests, sent in turn and again from the first.
-    pub inputs: &'a [Input],
+    pub requests: Requests<'a>,
     /// Connections, all open before the load begins.
     pub connections: usize,
     /// Threads of the engine.

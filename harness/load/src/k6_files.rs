@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use schema::Profile;
 
 use crate::engine::k6;
-use crate::input;
+use crate::input::{Requests, Variety};
 use crate::scenario::Scenario;
-use conformance::random;
+use conformance::{Target, random};
 
 /// Rows of the users, to be inserted into the target's database.
 const USERS: &str = "users.sql";
@@ -23,13 +23,19 @@ const USERS: &str = "users.sql";
 pub fn write(folder: &Path, users: usize, secret: &str) -> Result<Vec<PathBuf>> {
     let users: Vec<_> = (0..users).map(|_| random::profile()).collect();
     // The script gets the address of the target from its environment.
-    let no_address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let no_address = Target::local(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     let mut files = vec![(PathBuf::from(USERS), rows(&users))];
     for scenario in Scenario::ALL {
-        let inputs = input::inputs(scenario, no_address, &users, secret);
+        let requests = Requests {
+            scenario,
+            target: &no_address,
+            users: &users,
+            secret,
+            variety: Variety::Unique,
+        };
         let subfolder = PathBuf::from(scenario.name());
         files.push((subfolder.join(k6::SCRIPT), k6::script(scenario)));
-        files.push((subfolder.join(k6::INPUTS), k6::inputs(&inputs)));
+        files.push((subfolder.join(k6::INPUTS), k6::inputs(requests)));
     }
     let written = files.into_iter().map(|(name, text)| {
         let path = folder.join(name);

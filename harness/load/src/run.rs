@@ -14,7 +14,6 @@ use schema::Profile;
 use self::trial::Trial;
 use crate::bottleneck::warnings;
 use crate::engine::Engine;
-use crate::input::{self, Input};
 use crate::record::{Attempt, Failed, Failure, Line, LoadModel, Plan, Start};
 use crate::results::Log;
 use crate::scenario::Scenario;
@@ -24,8 +23,7 @@ use testbed::contender::Contender;
 use testbed::cpus::Cpus;
 use testbed::interrupt::Interrupt;
 
-/// Users that requests are made for: more than a cache of the last answers holds, few enough to stay
-/// in the CPU cache of the load generator.
+/// Users with rows whom requests are made for.
 const USERS: usize = 1000;
 
 /// Pause between two loads, for data that the first left in sockets and queues.
@@ -95,8 +93,7 @@ impl Bench<'_> {
                 scenario: Scenario::Info,
                 load_model: LoadModel::Closed,
             };
-            let inputs = inputs(limit, &trial, step.scenario, &[]);
-            trial.measure(self, limit, 0, step, &inputs, &plan)
+            trial.measure(self, limit, 0, step, &[], &plan)
         };
         let attempt = calibrate().context("calibrating the engine")?;
         log.append(Line::Calibration(Box::new(attempt)))
@@ -214,8 +211,7 @@ impl Bench<'_> {
                 LoadModel::Open(rate) => format!(" at {rate}/s"),
             };
             self.tell(log, &format!("{title}: {}{rate}", step.scenario));
-            let inputs = inputs(contender, &trial, step.scenario, &users);
-            let attempt = trial.measure(self, contender, visit.round, step, &inputs, plan);
+            let attempt = trial.measure(self, contender, visit.round, step, &users, plan);
             self.interrupt.check()?;
             // A contender that has exited or hangs explains a failed attempt, and spoils the numbers
             // of one that did not fail.
@@ -238,20 +234,6 @@ impl Bench<'_> {
         }
         drop(rows);
         Ok(())
-    }
-}
-
-/// Returns the requests of a scenario. The ceiling knows a single one.
-fn inputs(
-    contender: &Contender,
-    trial: &Trial,
-    scenario: Scenario,
-    users: &[Profile],
-) -> Vec<Input> {
-    let (address, secret) = (trial.running.address, &trial.subject.secrets.jwt_secret);
-    match contender.is_limit() {
-        true => input::fixture(scenario, address, secret),
-        false => input::inputs(scenario, address, users, secret),
     }
 }
 

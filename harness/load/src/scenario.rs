@@ -57,6 +57,12 @@ impl Scenario {
         }
     }
 
+    /// Returns true if its requests carry a token.
+    #[must_use]
+    pub fn has_token(self) -> bool {
+        matches!(self, Self::Movies | Self::UsersMe)
+    }
+
     /// Returns the status of a right answer.
     #[must_use]
     pub fn status(self) -> u16 {

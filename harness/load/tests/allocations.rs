@@ -9,9 +9,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use conformance::Target;
 use load::engine::builtin::Builtin;
 use load::engine::{Load, measure};
-use load::input::inputs;
+use load::input::{Requests, Variety};
 use load::record::LoadModel;
 use load::scenario::Scenario;
 use schema::fixtures;
@@ -51,9 +52,13 @@ fn serve() -> SocketAddr {
 /// Returns the numbers of requests and of allocations of a run.
 fn run(target: SocketAddr, load_model: LoadModel, duration: Duration) -> (u64, usize) {
     let load = Load {
-        target,
-        scenario: Scenario::Info,
-        inputs: &inputs(Scenario::Info, target, &[], "secret"),
+        requests: Requests {
+            scenario: Scenario::Info,
+            target: &Target::local(target),
+            users: &[],
+            secret: "secret",
+            variety: Variety::Unique,
+        },
         connections: 4,
         threads: 2,
         load_model,

@@ -1,8 +1,7 @@
 //! The harness's own load generator: threads that wait on sockets by epoll, in closed and open loop.
 //!
-//! It has two users. [`Builtin`] measures: prepared inputs on a fixed number of connections, every
-//! response judged by status, content type, headers and length, and its body where no right one of
-//! this length came before, and on a sample. [`OpenLoop`] runs in the background until it is stopped
+//! It has two users. [`Builtin`] measures: requests composed while they are sent, on a fixed
+//! number of connections, every response judged. [`OpenLoop`] runs in the background until it is stopped
 //! and sends whatever its [`Traffic`] generates. An implementation of [`Traffic`]
 //!
 //! 1. generates the next request in [`Traffic::next`], with any data of its own (a kind, the expected
@@ -17,10 +16,10 @@
 mod arrivals;
 mod connection;
 mod control;
+mod judge;
 mod latencies;
 mod open_loop;
 mod recorder;
-mod replay;
 mod traffic;
 mod worker;
 
@@ -34,8 +33,8 @@ use rustix::thread::gettid;
 use self::arrivals::Arrivals;
 use self::connection::Connection;
 use self::control::Control;
+use self::judge::Judge;
 use self::recorder::{Recorder, Window};
-use self::replay::Replay;
 use self::worker::{Connections, Worker};
 use super::{Engine, Load};
 use crate::record::{LoadModel, Measured};
@@ -70,22 +69,19 @@ impl Engine for Builtin {
         let end = begin + load.duration;
         let window = Window { begin, end };
         let threads = shares.len();
-        let control = Control::new(load.target);
+        let control = Control::new(load.requests.target.address());
         let workers = shares.into_iter().enumerate().map(|(index, share)| {
             let arrivals = match load.load_model {
                 LoadModel::Closed => None,
                 LoadModel::Open(rate) => Some(Arrivals::new(start, rate, threads, index)),
             };
-            // Threads start evenly spread over the inputs: they do not send the same one at once.
-            let first = index * load.inputs.len() / threads;
-            let recorder = Recorder::new(window);
-            let replay = Replay::new(load.inputs, load.scenario.status(), first, recorder);
-            Worker::new(&control, Connections::Fixed, share, arrivals, replay)
+            let judge = Judge::new(load.requests, Recorder::new(window));
+            Worker::new(&control, Connections::Fixed, share, arrivals, judge)
         });
         let workers = workers.collect::<Result<Vec<_>>>()?;
         let mut total = Recorder::new(window);
-        for replay in run(workers, &control, window, sampler)? {
-            total.add(&replay.into_recorder());
+        for judge in run(workers, &control, window, sampler)? {
+            total.add(&judge.into_recorder());
         }
         Ok(total.measured())
     }
@@ -93,24 +89,23 @@ impl Engine for Builtin {
 
 /// Opens all connections and divides them among the threads.
 fn connect<R>(load: &Load<'_>) -> Result<Vec<Vec<Connection<R>>>> {
-    ensure!(!load.inputs.is_empty(), "no inputs for {}", load.scenario);
     ensure!(load.connections > 0, "no connections to make load on");
     let threads = load.threads.clamp(1, load.connections);
     let mut shares = Vec::new();
     shares.resize_with(threads, Vec::new);
     for index in 0..load.connections {
-        shares[index % threads].push(Connection::open(load.target)?);
+        shares[index % threads].push(Connection::open(load.requests.target.address())?);
     }
     Ok(shares)
 }
 
 /// Runs a thread for each worker until the window is over or the process is interrupted.
 fn run<'a>(
-    workers: Vec<Worker<'_, Replay<'a>>>,
+    workers: Vec<Worker<'_, Judge<'a>>>,
     control: &Control,
     window: Window,
     sampler: &mut Sampler<'_>,
-) -> Result<Vec<Replay<'a>>> {
+) -> Result<Vec<Judge<'a>>> {
     thread::scope(|scope| {
         let stop = StopOnDrop(control);
         let (sender, receiver) = mpsc::channel();
@@ -133,11 +128,11 @@ fn run<'a>(
         // The resource usage of a thread ends with it.
         sampler.end();
         drop(stop);
-        let replays = threads.into_iter().map(|thread| {
+        let judges = threads.into_iter().map(|thread| {
             let ended = thread.join();
             ended.expect("a thread of the engine never panics")
         });
-        replays.collect()
+        judges.collect()
     })
 }
 
@@ -155,20 +150,25 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
-    use crate::input::inputs;
+    use crate::input::{Requests, Variety};
     use crate::scenario::Scenario;
+    use conformance::Target;
     use testbed::interrupt::Interrupt;
 
     #[test]
     fn interrupted_run_stops_its_threads() {
         // The system accepts connections; nothing answers them.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let target = listener.local_addr().unwrap();
+        let target = Target::local(listener.local_addr().unwrap());
         for load_model in [LoadModel::Closed, LoadModel::Open(100.0)] {
             let load = Load {
-                target,
-                scenario: Scenario::Info,
-                inputs: &inputs(Scenario::Info, target, &[], "s"),
+                requests: Requests {
+                    scenario: Scenario::Info,
+                    target: &target,
+                    users: &[],
+                    secret: "secret",
+                    variety: Variety::Unique,
+                },
                 connections: 2,
                 threads: 2,
                 load_model,

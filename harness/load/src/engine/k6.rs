@@ -19,7 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Engine, Load};
-use crate::input::Input;
+use crate::input::{Composer, Request, Requests};
 use crate::record::{Latency, LoadModel, Measured};
 use crate::sampler::{Generator, Sampler};
 use crate::scenario::Scenario;
@@ -83,8 +83,8 @@ impl Engine for K6 {
             watchdog: Watchdog::new(Some(folder.path()))?,
             folder,
         };
-        run.write(SCRIPT, &script(load.scenario))?;
-        run.write(INPUTS, &inputs(load.inputs))?;
+        run.write(SCRIPT, &script(load.requests.scenario))?;
+        run.write(INPUTS, &inputs(load.requests))?;
         let warmup = match load.warmup.is_zero() {
             true => Measured::default(),
             false => run.run(load.warmup.max(LOAD_MIN), sampler, |_, _| Ok(()))?,
@@ -115,14 +115,21 @@ pub(crate) fn script(scenario: Scenario) -> String {
 }
 
 /// Returns the inputs as a script reads them: an array of objects with `user`, `token` and `body`,
-/// each null where the scenario has none.
-pub(crate) fn inputs(inputs: &[Input]) -> String {
-    let inputs = inputs.iter().map(|input| {
-        let caller = input.caller.as_ref();
+/// each empty where the scenario has none; as many as there are users.
+pub(crate) fn inputs(requests: Requests<'_>) -> String {
+    let mut composer = Composer::new(requests);
+    let mut request = Request::default();
+    let count = match requests.scenario.has_token() {
+        true => requests.users.len(),
+        false => 1,
+    };
+    let inputs = (0..count).map(|_| {
+        composer.compose(&mut request);
+        let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
         json!({
-            "user": caller.map(|caller| &caller.id),
-            "token": caller.map(|caller| &caller.token),
-            "body": input.body,
+            "user": requests.users.get(request.user).map(|user| &user.id),
+            "token": text(&request.bytes[request.token.clone()]),
+            "body": text(&request.bytes[request.body..]),
         })
     });
     serde_json::Value::from_iter(inputs).to_string()
@@ -171,6 +178,7 @@ impl Run<'_> {
     /// Returns k6 with its arguments, and without options of the caller's environment.
     fn program(&self, time: Duration) -> Program {
         let load = self.load;
+        let (host, prefix) = load.requests.target.host_and_prefix();
         let program = Program::new(PROGRAM)
             .passing_on(&["HOME"])
             .folder(self.folder.path())
@@ -182,7 +190,7 @@ impl Run<'_> {
             // Without its REST API, whose port another run may use.
             .argument("--address=")
             .argument(SCRIPT)
-            .variable("TARGET", load.target.to_string())
+            .variable("TARGET", host + &prefix)
             .variable("VUS", load.connections.to_string())
             .variable("DURATION_MS", time.as_millis().to_string())
             .variable("INPUTS", self.path(INPUTS))
@@ -315,9 +323,11 @@ fn measured(summary: &str) -> Result<Measured> {
 
 #[cfg(test)]
 mod tests {
+    use conformance::{Target, random};
     use schema::{fixtures, routes};
 
     use super::*;
+    use crate::input::Variety;
 
     #[test]
     fn scripts_request_and_expect_the_contract() {
@@ -333,20 +343,25 @@ mod tests {
     }
 
     #[test]
-    fn inputs_carry_caller_and_body_where_the_scenario_has_them() {
-        let target = ([127, 0, 0, 1], 80).into();
-        let generated = |scenario| {
-            let generated = crate::input::inputs(scenario, target, &[fixtures::profile()], "s");
-            let text = inputs(&generated);
-            let values: serde_json::Value = serde_json::from_str(&text).unwrap();
-            (generated, values[0].clone())
+    fn inputs_carry_token_and_body_where_the_scenario_has_them() {
+        let target = Target::local(([127, 0, 0, 1], 80).into());
+        let parsed = |scenario| -> serde_json::Value {
+            let text = inputs(Requests {
+                scenario,
+                target: &target,
+                users: &[fixtures::profile()],
+                secret: "secret",
+                variety: Variety::Fixture,
+            });
+            serde_json::from_str(&text).unwrap()
         };
-        let (movies, movie) = generated(Scenario::Movies);
-        assert_eq!(movie["user"], "user-123");
-        assert_eq!(movie["token"], movies[0].caller.as_ref().unwrap().token);
-        assert_eq!(movie["body"], *movies[0].body.as_ref().unwrap());
-        let (_, info) = generated(Scenario::Info);
-        assert_eq!(info, json!({"user": null, "token": null, "body": null}));
+        let token = testbed::token::sign(&fixtures::claims(), "secret");
+        let body = random::javascript(&fixtures::new_movie());
+        assert_eq!(
+            parsed(Scenario::Movies),
+            json!([{"user": "user-123", "token": token, "body": body}])
+        );
+        assert_eq!(parsed(Scenario::Info)[0]["token"], "");
     }
 
     /// A summary of k6 1.1.0: an open loop that it could not keep up with, all answered by 502.

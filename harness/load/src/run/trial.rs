@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
-use schema::routes;
+use schema::{Profile, fixtures, routes};
 
 use super::{Bench, OwnSide, now};
 use crate::bottleneck::{bottleneck, warnings};
 use crate::engine::Load;
-use crate::input::Input;
+use crate::input::{Requests, Variety};
 use crate::process_group::ProcessGroup;
 use crate::record::{Attempt, Bottleneck, Plan};
 use crate::sampler::{Sampler, Scene};
@@ -25,6 +25,7 @@ use testbed::raw::Connection;
 pub(super) struct Trial {
     pub(super) running: Running,
     pub(super) subject: Arc<Subject>,
+    target: Target,
     scene: Scene,
     /// Time from the start of the contender to its first answer.
     pub(super) ready: Duration,
@@ -76,16 +77,17 @@ impl Trial {
         };
         let database = Database::of(postgres)?;
         let target = Target::local(running.address);
-        let subject = Subject::new(target, secrets, Some(upstream), Some(database));
+        let subject = Subject::new(target.clone(), secrets, Some(upstream), Some(database));
         Ok(Self {
             running,
             subject: Arc::new(subject),
+            target,
             scene,
             ready,
         })
     }
 
-    /// Measures one load.
+    /// Measures one load of these users, who have rows.
     ///
     /// # Errors
     /// Those of the engine.
@@ -95,13 +97,23 @@ impl Trial {
         contender: &Contender,
         round: u32,
         step: Step,
-        inputs: &[Input],
+        users: &[Profile],
         plan: &Plan,
     ) -> Result<Attempt> {
+        // The ceiling knows a single request.
+        let fixture = [fixtures::profile()];
+        let (variety, users) = match contender.is_limit() {
+            true => (Variety::Fixture, &fixture[..]),
+            false => (Variety::Unique, users),
+        };
         let load = Load {
-            target: self.running.address,
-            scenario: step.scenario,
-            inputs,
+            requests: Requests {
+                scenario: step.scenario,
+                target: &self.target,
+                users,
+                secret: &self.subject.secrets.jwt_secret,
+                variety,
+            },
             connections: plan.connections,
             threads: plan.generator_threads(),
             load_model: step.load_model,

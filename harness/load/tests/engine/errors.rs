@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use load::engine::builtin::DEADLINE;
 use load::record::{LoadModel, Measured};
+use load::scenario::Scenario;
+use schema::fixtures;
+use serde_json::{Value, json};
 
 use super::info;
 use super::server::{Exchange, body, close, response_with, right, serve};
@@ -128,29 +132,42 @@ fn wrong_response_is_an_error_of_its_kind() {
 }
 
 #[test]
-fn wrong_body_of_another_length_is_always_noticed() {
-    let measured = measure(|mut exchange| match exchange.before % 2 {
-        0 => exchange.respond(right()),
-        _ => exchange.respond(response_with(&body().replace(":42,", ":142,"))),
+fn wrong_body_is_always_noticed() {
+    for value in [":142,", ":43,"] {
+        let measured = measure(move |mut exchange| match exchange.before % 2 {
+            0 => exchange.respond(right()),
+            _ => exchange.respond(response_with(&body().replace(":42,", value))),
+        });
+        let wrong = assert_only(&measured, "body: count");
+        let right = measured.requests;
+        // Requests in flight at the end are not counted.
+        assert!(wrong.abs_diff(right) <= 4, "{wrong} wrong, {right} right");
+    }
+}
+
+/// Answers with the movie that `choose` makes of the one that was sent.
+fn movies(choose: impl Fn(Value) -> Value + Send + Sync + 'static) -> Measured {
+    let server = serve(move |mut exchange| {
+        let mut movie = choose(serde_json::from_slice(exchange.body).unwrap());
+        movie["id"] = "8f14e45f-ceea-467f-a4b4-6e4c1b5ad2b0".into();
+        let user = fixtures::profile();
+        movie["user"] = json!({"id": user.id, "name": user.name});
+        exchange.respond(response_with(&movie.to_string()).replace("200 OK", "201 Created"))
     });
-    let wrong = assert_only(&measured, "body: count");
-    let right = measured.requests;
-    // Requests in flight at the end are not counted.
-    assert!(wrong.abs_diff(right) <= 4, "{wrong} wrong, {right} right");
+    let users = [fixtures::profile()];
+    super::measure(Scenario::Movies, server, &users, LoadModel::Closed, SHORT)
 }
 
 #[test]
-fn wrong_body_of_the_right_length_is_noticed_in_a_sample() {
-    // The first body of each thread is right.
-    let measured = measure(|mut exchange| match exchange.is_first {
-        true => exchange.respond(right()),
-        false => exchange.respond(response_with(&body().replace(":42,", ":43,"))),
-    });
-    let wrong = assert_only(&measured, "body: count");
-    let all = wrong + measured.requests;
-    let samples = all / 64;
-    // For each thread, at most one sample is not full, and the first was a right one.
-    assert!(wrong + 4 >= samples && wrong <= samples, "{wrong} of {all}");
+fn movie_is_right_if_it_is_the_one_that_was_sent() {
+    assert_all_right(&movies(|movie| movie));
+    let first = OnceLock::new();
+    let stale = movies(move |movie| first.get_or_init(|| movie).clone());
+    assert!(
+        stale.errors.keys().all(|kind| kind.starts_with("body: ")),
+        "{stale:?}"
+    );
+    assert!(stale.requests <= 1 && stale.error_count() > 4, "{stale:?}");
 }
 
 #[test]

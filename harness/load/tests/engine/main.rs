@@ -10,35 +10,51 @@ mod server;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::Result;
+use conformance::Target;
 use load::engine::Load;
 use load::engine::builtin::Builtin;
-use load::input::{Input, inputs};
+use load::input::{Requests, Variety};
 use load::record::{LoadModel, Measured};
 use load::scenario::Scenario;
+use schema::Profile;
 
 /// Measures `GET /info` of a server.
 fn info(target: SocketAddr, load_model: LoadModel, duration: Duration) -> Measured {
-    let inputs = inputs(Scenario::Info, target, &[], "secret");
-    measure(Scenario::Info, target, &inputs, load_model, duration)
+    measure(Scenario::Info, target, &[], load_model, duration)
 }
 
-/// Measures with four connections on two threads.
 fn measure(
     scenario: Scenario,
     target: SocketAddr,
-    inputs: &[Input],
+    users: &[Profile],
     load_model: LoadModel,
     duration: Duration,
 ) -> Measured {
+    try_measure(scenario, target, users, load_model, duration).unwrap()
+}
+
+/// Measures with four connections on two threads.
+fn try_measure(
+    scenario: Scenario,
+    target: SocketAddr,
+    users: &[Profile],
+    load_model: LoadModel,
+    duration: Duration,
+) -> Result<Measured> {
     let load = Load {
-        target,
-        scenario,
-        inputs,
+        requests: Requests {
+            scenario,
+            target: &Target::local(target),
+            users,
+            secret: "secret",
+            variety: Variety::Unique,
+        },
         connections: 4,
         threads: 2,
         load_model,
         warmup: Duration::ZERO,
         duration,
     };
-    load::engine::measure(&Builtin, &load).unwrap()
+    load::engine::measure(&Builtin, &load)
 }

@@ -1,6 +1,6 @@
 //! A server that responds to every request by a function.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use schema::fixtures;
 pub(crate) struct Exchange<'a> {
     pub(crate) stream: &'a mut TcpStream,
     pub(crate) head: &'a str,
+    pub(crate) body: &'a [u8],
     /// Requests before it, on all connections.
     pub(crate) before: u64,
     /// It is the first on its connection.
@@ -56,9 +57,15 @@ fn connection(
                 return Ok(());
             }
         }
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        reader.read_exact(&mut body)?;
         respond(Exchange {
             stream: &mut stream,
             head: &head,
+            body: &body,
             before: count.fetch_add(1, Ordering::SeqCst),
             is_first,
         })?;
