@@ -68,6 +68,9 @@ pub(super) struct CheckOptions {
     /// Write Markdown likewise
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = STDOUT)]
     markdown: Option<PathBuf>,
+    /// Write a badge: SVG, or shields.io's JSON if FILE ends in .json; repeatable, for one contender
+    #[arg(long, value_name = "FILE")]
+    badge: Vec<PathBuf>,
 }
 
 /// Runs the command; false if a contender fails.
@@ -79,6 +82,10 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
     for path in options.files() {
         output::expect_file(path)?;
     }
+    ensure!(
+        options.badge.is_empty() || options.choice.names.len() < 2 && !options.choice.all,
+        "--badge is for one contender"
+    );
     let interrupt = Interrupt::by_signal()?;
     let reports = match &options.external.url {
         Some(url) => vec![options.check_url(url, &interrupt)?],
@@ -183,7 +190,8 @@ impl CheckOptions {
     /// Returns the files to write.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let paths = [&self.json, &self.junit, &self.markdown].into_iter();
-        paths.flatten().filter(|path| *path != Path::new(STDOUT))
+        let paths = paths.flatten().filter(|path| *path != Path::new(STDOUT));
+        paths.chain(&self.badge)
     }
 
     /// Writes the reports to files and to standard output.
@@ -204,6 +212,16 @@ impl CheckOptions {
             } else {
                 output::write(path, text)?;
             }
+        }
+        for path in &self.badge {
+            let is_json = path
+                .extension()
+                .is_some_and(|extension| extension == "json");
+            let format = match is_json {
+                true => Format::Shields,
+                false => Format::Badge,
+            };
+            output::write(path, format.write(reports)?)?;
         }
         if !shown {
             let text = Format::Text { verbose }.write(reports)?;

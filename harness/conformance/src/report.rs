@@ -1,5 +1,6 @@
-//! The result of a run: as text for people, as Markdown, JSON and JUnit XML.
+//! The result of a run: as text for people, as Markdown, JSON, JUnit XML and a badge.
 
+mod badge;
 mod junit;
 mod markdown;
 mod text;
@@ -162,6 +163,10 @@ pub enum Format {
     Json,
     /// A JUnit suite per contender.
     Junit,
+    /// A badge as SVG.
+    Badge,
+    /// A badge as the JSON that shields.io reads.
+    Shields,
 }
 
 impl Format {
@@ -175,6 +180,8 @@ impl Format {
             Self::Markdown => joined(reports, markdown::report),
             Self::Json => serde_json::to_string_pretty(reports)? + "\n",
             Self::Junit => junit::xml(reports)?,
+            Self::Badge => joined(reports, badge::svg),
+            Self::Shields => joined(reports, badge::shields),
         })
     }
 }
@@ -248,6 +255,11 @@ mod tests {
             (
                 Format::Junit,
                 ["tests=\"3\"", "failures=\"1\"", "expected 200; actual a|b"],
+            ),
+            (Format::Badge, ["</svg>", "contract: core 1/3", "#cc4433"]),
+            (
+                Format::Shields,
+                ["\"schemaVersion\":1", "\"core 1/3\"", "\"red\""],
             ),
         ] {
             let written = format.write(&[report(false)]).unwrap();
