@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
-use reqwest::{Body, Client, Request, redirect};
+use reqwest::{Body, Client, Request, Response, redirect};
 use schema::ErrorCode;
 use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CALL_TIMEOUT, UPSTREAM_CONNECT_TIMEOUT};
 use tokio::sync::Semaphore;
@@ -16,8 +16,9 @@ use tower::BoxError;
 use crate::config::UpstreamConfig;
 use crate::error::Error;
 
-/// An idle connection is closed before an upstream with an idle timeout of a minute closes it.
-pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection that was idle for longer is not reused: servers of Node.js and uvicorn close it after
+/// 5 s. The tuned pool may be late by half of this time.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The longest wait for a permit: half of the deadline is left for the call itself. If the wait could
 /// use all of it, then under lasting overload every permit would go to a call with no time left.
@@ -26,6 +27,8 @@ const PERMIT_TIMEOUT: Duration = Duration::from_millis(2500);
 /// One worker's client of the upstream.
 pub(crate) struct Upstream {
     client: Client,
+    /// Opens a connection for each call.
+    client_without_pool: Client,
     request: Request,
     /// The calls in flight: reqwest limits idle connections only.
     permits: Semaphore,
@@ -33,19 +36,23 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(config: &UpstreamConfig, calls: usize) -> reqwest::Result<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(UPSTREAM_CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(calls)
-            .build()?;
+        let client = |max_idle| {
+            Client::builder()
+                .no_proxy()
+                .redirect(redirect::Policy::none())
+                .connect_timeout(UPSTREAM_CONNECT_TIMEOUT)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(max_idle)
+                .build()
+        };
+        let (client, client_without_pool) = (client(calls)?, client(0)?);
         let request = client
             .get(config.data_url.clone())
             .bearer_auth(&config.api_key)
             .build()?;
         Ok(Self {
             client,
+            client_without_pool,
             request,
             permits: Semaphore::new(calls),
         })
@@ -56,16 +63,26 @@ impl Upstream {
     }
 
     async fn call(&self) -> Result<Bytes, Error> {
-        let request = self.request.try_clone();
-        let request = request.expect("a request without a body can be cloned");
-        let response = self.client.execute(request).await.map_err(failed)?;
-        must_be_ok(response.status())?;
+        // Background tasks return connections to reqwest's pool, and close those that received data
+        // while they were idle.
+        yield_now().await;
+        let response = self.send().await.map_err(failed)?;
+        must_be_acceptable(response.status(), response.content_length())?;
         let body = Limited::new(Body::from(response), UPSTREAM_BODY_MAX_BYTES);
         let body = body.collect().await.map_err(unavailable)?;
-        // The connection returns to reqwest's pool in a background task; before that, the next call
-        // would open another one.
-        yield_now().await;
         Ok(body.to_bytes())
+    }
+
+    /// Sends the request. The upstream may close a connection that was idle at any time: a call that
+    /// ends without a response is repeated once on a new connection (RFC 9110, 9.2.2).
+    async fn send(&self) -> reqwest::Result<Response> {
+        let request = || self.request.try_clone().expect("it has no body");
+        match self.client.execute(request()).await {
+            Err(error) if !error.is_connect() && !error.is_timeout() => {
+                self.client_without_pool.execute(request()).await
+            }
+            result => result,
+        }
     }
 }
 
@@ -84,11 +101,17 @@ where
     result.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
 }
 
-/// Refuses every status but 200: a redirect is not followed.
-pub(crate) fn must_be_ok(status: StatusCode) -> Result<(), Error> {
-    match status {
-        StatusCode::OK => Ok(()),
-        status => Err(unavailable(format!("the upstream answered {status}"))),
+/// Refuses every status but 200, because a redirect is not followed, and a body that is announced as
+/// longer than the longest one.
+pub(crate) fn must_be_acceptable(status: StatusCode, length: Option<u64>) -> Result<(), Error> {
+    if status != StatusCode::OK {
+        return Err(unavailable(format!("the upstream answered {status}")));
+    }
+    match length {
+        Some(length) if length > UPSTREAM_BODY_MAX_BYTES as u64 => Err(unavailable(format!(
+            "the upstream announced a body of {length} bytes"
+        ))),
+        _ => Ok(()),
     }
 }
 

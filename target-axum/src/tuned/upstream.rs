@@ -3,7 +3,7 @@
 //!
 //! Promises beside those of [`Pool`]: a connection is reused only if its last response was read to
 //! the end and nothing came after it. The upstream may close an idle connection at any time: a call
-//! on a reused connection that fails so is repeated once on a new one (RFC 9110, 9.2.2).
+//! that gets no response on a reused connection is repeated once on a new one (RFC 9110, 9.2.2).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -19,13 +20,14 @@ use pin_project_lite::pin_project;
 use reqwest::Url;
 use schema::limits::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_CONNECT_TIMEOUT};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tower::BoxError;
 
 use super::pool::{Permit, Pool};
 use crate::config::UpstreamConfig;
 use crate::error::Error;
-use crate::upstream::{IDLE_TIMEOUT, must_be_ok, timed_out, unavailable, within_deadline};
+use crate::upstream::{IDLE_TIMEOUT, must_be_acceptable, timed_out, unavailable, within_deadline};
 
 /// One worker's connections to the upstream.
 pub(crate) struct Upstream {
@@ -60,7 +62,7 @@ impl Upstream {
 
     async fn call(&self, permit: Permit<'_, Connection>) -> Result<Bytes, Error> {
         let (mut connection, response) = self.send(&permit).await?;
-        must_be_ok(response.status())?;
+        must_be_acceptable(response.status(), response.body().size_hint().exact())?;
         let body = connection.read(response.into_body()).await?;
         if connection.sender.is_ready() || connection.is_ready() {
             permit.put_back(connection);
@@ -73,13 +75,12 @@ impl Upstream {
         &self,
         permit: &Permit<'_, Connection>,
     ) -> Result<(Connection, Response<Incoming>), Error> {
-        if let Some(mut reused) = permit.take() {
-            match reused.send(self.request.clone()).await {
-                Ok(response) => return Ok((reused, response)),
-                Err(error) if error.is_parse() => return Err(unavailable(error)),
-                // The upstream closed the connection before it answered.
-                Err(_) => {}
-            }
+        // The runtime learns of data that arrived on idle connections, and hyper refuses those.
+        yield_now().await;
+        if let Some(mut reused) = permit.take()
+            && let Ok(response) = reused.send(self.request.clone()).await
+        {
+            return Ok((reused, response));
         }
         let mut new = self.connect().await?;
         let response = new.send(self.request.clone()).await;

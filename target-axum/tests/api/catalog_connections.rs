@@ -1,15 +1,24 @@
-//! Connections to the upstream: promises of both profiles, and those of the tuned one alone.
+//! Connections to the upstream.
 
 use std::io::Write;
+use std::net::TcpStream;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
+use http::Request;
 use schema::{ErrorCode, env};
+use serve::Worker;
+use socket2::SockRef;
+use target_axum::AppState;
+use tokio::runtime::Builder;
+use tower::ServiceExt;
 
 use crate::scripted::{Scripted, answer, product, read_request};
-use crate::suite::{Profile, TUNED, Target, answers, assert_error, each_profile, get};
+use crate::suite::{Profile, Target, answers, ask_all, assert_error, each_profile, get};
 
 /// Long enough for sent data to arrive over loopback.
 const ARRIVED: Duration = Duration::from_millis(100);
@@ -66,39 +75,134 @@ fn request_names_host_path_and_key() {
 }
 
 #[test]
-fn idle_connection_that_the_upstream_closed_is_replaced() {
+fn connection_that_the_upstream_ends_costs_no_call() {
+    /// The end of a connection after its first answer.
+    type End = fn(TcpStream);
+    let ends: [End; 4] = [
+        drop,
+        |stream| {
+            sleep(Duration::from_millis(20));
+            drop(stream);
+        },
+        |stream| {
+            // Once the answer has arrived, a linger time of zero makes the close a reset.
+            sleep(Duration::from_millis(20));
+            SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        },
+        |mut stream| drop(read_request(&mut stream)),
+    ];
     each_profile(|profile| {
-        let upstream = Scripted::start(|number, mut stream| {
-            if read_request(&mut stream).is_some() {
-                answer(&mut stream, number);
+        for end in ends {
+            let upstream = Scripted::start(move |_, mut stream| {
+                if read_request(&mut stream).is_some() {
+                    answer(&mut stream, 1);
+                    end(stream);
+                }
+            });
+            let target = target(profile, &upstream, "64");
+            // More than one connection is idle at a time.
+            let mut clients = target.connections(8);
+            for pause_ms in [0, 10, 19, 20, 21, 40] {
+                for answer in ask_all(&mut clients, &get("/catalog")) {
+                    assert_eq!(answer.text(), product(1));
+                }
+                sleep(Duration::from_millis(pause_ms));
             }
-        });
-        let target = target(profile, &upstream, "64");
-        for id in 1..=5 {
-            assert_eq!(target.get("/catalog").text(), product(id));
-            sleep(ARRIVED);
         }
     });
 }
 
 #[test]
+fn call_without_a_response_is_repeated_once() {
+    each_profile(|profile| {
+        let upstream = Scripted::start(|_, mut stream| drop(read_request(&mut stream)));
+        let target = target(profile, &upstream, "64");
+        for calls in 1..=3 {
+            assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
+            assert!(upstream.connections() <= 2 * calls);
+        }
+    });
+}
+
+/// The usual idle timeout of servers is 5 s.
+#[test]
+fn connection_is_not_reused_after_some_seconds() {
+    each_profile(|profile| {
+        let upstream = Scripted::start(|number, mut stream| {
+            while read_request(&mut stream).is_some() {
+                answer(&mut stream, number);
+            }
+        });
+        let target = target(profile, &upstream, "64");
+        assert_eq!(target.get("/catalog").text(), product(1));
+        sleep(Duration::from_millis(4700));
+        assert_eq!(target.get("/catalog").text(), product(2));
+    });
+}
+
+/// Starts an upstream that sends a second answer to a request, some time after the first.
+fn start_desynchronised(later: Duration) -> Scripted {
+    Scripted::start(move |number, mut stream| {
+        while read_request(&mut stream).is_some() {
+            answer(&mut stream, number);
+            sleep(later);
+            answer(&mut stream, 1000);
+        }
+    })
+}
+
+#[test]
 fn response_without_a_request_is_not_taken_for_the_next_one() {
     each_profile(|profile| {
-        // Together with the requested one, and while the connection is idle.
-        for later in [Duration::ZERO, ARRIVED / 2] {
-            let upstream = Scripted::start(move |number, mut stream| {
-                while read_request(&mut stream).is_some() {
-                    answer(&mut stream, number);
-                    sleep(later);
-                    answer(&mut stream, 1000);
-                }
-            });
+        for later_ms in [0, 1, 5, 20] {
+            let upstream = start_desynchronised(Duration::from_millis(later_ms));
             let target = target(profile, &upstream, "1");
             for id in 1..=5 {
                 assert_eq!(target.get("/catalog").text(), product(id));
                 sleep(ARRIVED);
             }
         }
+    });
+}
+
+/// The runtime learns of received data when the worker waits. Here the worker does not wait between the
+/// arrival of the second answer and the next call.
+#[test]
+fn response_that_arrived_while_the_worker_was_busy_is_not_taken_for_the_next_one() {
+    each_profile(|profile| {
+        for later_ms in [0, 1, 5, 20] {
+            let upstream = start_desynchronised(Duration::from_millis(later_ms));
+            let config = profile.config(&[("UPSTREAM_URL", &upstream.url())]);
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (index, count) = (0, NonZeroUsize::MIN);
+                let state = AppState::new(&config, Worker { index, count }).unwrap();
+                let router = target_axum::router(state);
+                for id in 1..=5 {
+                    let request = Request::get("/catalog").body(Body::empty()).unwrap();
+                    let response = router.clone().oneshot(request).await.unwrap();
+                    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+                    assert_eq!(body, product(id));
+                    sleep(ARRIVED);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn answer_that_is_announced_as_too_long_is_refused_at_once() {
+    each_profile(|profile| {
+        let upstream = Scripted::start(|_, mut stream| {
+            while read_request(&mut stream).is_some() {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 5242880\r\n\r\n";
+                stream.write_all(head.as_bytes()).unwrap();
+            }
+        });
+        let target = target(profile, &upstream, "64");
+        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
     });
 }
 
@@ -169,25 +273,4 @@ fn waiting_calls_are_made_in_the_order_of_their_requests() {
             assert_eq!(answer.text(), product(id));
         }
     });
-}
-
-#[test]
-fn tuned_call_on_a_reused_connection_that_ends_is_repeated_once() {
-    let upstream = Scripted::start(|number, mut stream| {
-        read_request(&mut stream);
-        if number <= 3 {
-            answer(&mut stream, number);
-            // The second request is read and never answered.
-            read_request(&mut stream);
-        }
-    });
-    let target = target(TUNED, &upstream, "64");
-    for id in 1..=3 {
-        assert_eq!(target.get("/catalog").text(), product(id));
-        assert_eq!(upstream.connections(), id);
-    }
-    for connections in [4, 5] {
-        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
-        assert_eq!(upstream.connections(), connections);
-    }
 }

@@ -76,22 +76,10 @@ impl Profile {
     pub(crate) fn with(self, variables: &[(&str, &str)]) -> Target {
         let is_set = |name| variables.iter().any(|(known, _)| *known == name);
         let upstream = (!is_set("UPSTREAM_URL")).then(|| start_upstream(0));
-        let url = upstream
-            .as_ref()
-            .map(|upstream| format!("http://{}", upstream.address()));
-        let database_port = (!is_set("DB_PORT")).then(|| postgres_port().to_string());
-        let config = Config::read(|name| {
-            let own = variables.iter().find(|(known, _)| *known == name);
-            match name {
-                _ if own.is_some() => own.map(|(_, value)| value.into()),
-                "PROFILE" => Some(self.0.into()),
-                "UPSTREAM_URL" => url.as_ref().map(Into::into),
-                "DB_HOST" => Some("127.0.0.1".into()),
-                "DB_PORT" => database_port.as_ref().map(Into::into),
-                _ => env::bench_lookup(name),
-            }
-        })
-        .unwrap();
+        let url = upstream.as_ref().map_or_else(String::new, |upstream| {
+            format!("http://{}", upstream.address())
+        });
+        let config = self.config(&[&[("UPSTREAM_URL", &*url)], variables].concat());
         let listener = serve::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
         let workers = config.listen.workers;
         let make_service =
@@ -101,6 +89,22 @@ impl Profile {
             server,
             _upstream: upstream,
         }
+    }
+
+    /// Returns the configuration of a target with these variables, a later one before an earlier one,
+    /// and the shared Postgres.
+    pub(crate) fn config(self, variables: &[(&str, &str)]) -> Config {
+        let lookup = |name: &str| {
+            let own = variables.iter().rev().find(|(known, _)| *known == name);
+            match name {
+                _ if own.is_some() => own.map(|(_, value)| value.into()),
+                "PROFILE" => Some(self.0.into()),
+                "DB_HOST" => Some("127.0.0.1".into()),
+                "DB_PORT" => Some(postgres_port().to_string().into()),
+                _ => env::bench_lookup(name),
+            }
+        };
+        Config::read(lookup).unwrap()
     }
 
     /// Starts a target with a Postgres of its own.
