@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 
 use memchr::memchr2_iter;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::value::{BytesDeserializer, MapAccessDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 
 use crate::limits::JSON_DEPTH_MAX;
 
@@ -45,31 +46,21 @@ where
     if too_deep(text) {
         return Err(Rejection::Malformed);
     }
-    serde_json::from_str::<Object<T>>(text)
-        .map(|object| object.0)
-        .map_err(|_| explain::<T>(text))
+    let decoded = serde_json::from_str::<Object<T>>(text);
+    decoded.map(|object| object.0).map_err(|error| {
+        // Not on the hot path: the text may be decoded again.
+        match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => Rejection::Invalid {
+                detail: detail::<T>(&error.to_string()),
+            },
+            Err(_) => Rejection::Malformed,
+        }
+    })
 }
 
-/// Decodes again to find the reason: not on the hot path, so it may be slow.
-fn explain<'de, T>(text: &'de str) -> Rejection
-where
-    T: Deserialize<'de> + Fields,
-{
-    if serde_json::from_str::<IgnoredAny>(text).is_err() {
-        return Rejection::Malformed;
-    }
-    let mut json = serde_json::Deserializer::from_str(text);
-    let detail = match serde_path_to_error::deserialize::<_, Object<T>>(&mut json) {
-        Ok(_) => "unexpected".to_owned(),
-        Err(error) => detail::<T>(&error.path().to_string(), &error.inner().to_string()),
-    };
-    Rejection::Invalid { detail }
-}
-
-/// Returns the field at `path` ("year", or "." for the object itself) and its expected form. serde's message
-/// may quote the input, so only the name of a missing or duplicate field is read from it.
-fn detail<T: Fields>(path: &str, message: &str) -> String {
-    let root = path.split(['.', '[']).next().unwrap_or_default();
+/// Returns the field that the error is about and its expected form. serde's message may quote the input, so
+/// only the name of the field is read from it.
+fn detail<T: Fields>(message: &str) -> String {
     for (field, expected) in T::FIELDS {
         if message.starts_with(&format!("missing field `{field}`")) {
             return format!("{field}: missing, must be {expected}");
@@ -77,7 +68,7 @@ fn detail<T: Fields>(path: &str, message: &str) -> String {
         if message.starts_with(&format!("duplicate field `{field}`")) {
             return format!("{field}: given twice");
         }
-        if root == *field {
+        if message.starts_with(&format!("{field}: ")) {
             return format!("{field}: must be {expected}");
         }
     }
@@ -128,11 +119,45 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Object)
+                let name = Cow::default();
+                T::deserialize(MapAccessDeserializer::new(Members { map, name })).map(Object)
             }
         }
 
         deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+/// The members of an object. Names are compared as bytes, because one with half of a surrogate pair (`"\ud800"`)
+/// is JSON, but no text. An error in a value begins with the name.
+struct Members<'de, A> {
+    map: A,
+    name: Cow<'de, [u8]>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, [u8]>);
+
+        let Some(Name(name)) = self.map.next_key()? else {
+            return Ok(None);
+        };
+        self.name = name;
+        seed.deserialize(BytesDeserializer::new(&self.name))
+            .map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed).map_err(|error| {
+            let name = String::from_utf8_lossy(&self.name);
+            A::Error::custom(format!("{name}: {error}"))
+        })
     }
 }
 
@@ -146,6 +171,24 @@ where
     T: Deserialize<'de>,
 {
     Object::deserialize(deserializer).map(|object| object.0)
+}
+
+/// Decodes a 32-bit integer, for `#[serde(deserialize_with)]`: a number without a fraction, however it is
+/// written (`2010.0`, `-0`, `1e3`), as in JSON Schema.
+///
+/// # Errors
+/// The deserializer's own; a fraction; another range.
+pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    // A double represents every 32-bit integer exactly, and the cast saturates.
+    let number = f64::deserialize(deserializer)?;
+    let integer = number as i32;
+    match f64::from(integer) == number {
+        true => Ok(integer),
+        false => Err(D::Error::invalid_value(
+            Unexpected::Float(number),
+            &"a 32-bit integer",
+        )),
+    }
 }
 
 /// Decodes a list of strings, borrowed where the text has no escapes, for `#[serde(deserialize_with)]`:
@@ -194,7 +237,30 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_ignored() {
-        assert!(is_movie(&MOVIE.replace('{', r#"{"x":[{}],"#)));
+        for member in [
+            r#""x":[{}]"#,
+            r#""\ud800":1"#,
+            r#""x":{"\udc00\ud800":"\ud800"}"#,
+        ] {
+            let text = MOVIE.replacen('{', &format!("{{{member},"), 1);
+            assert!(is_movie(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn integer_may_be_written_with_a_fraction_of_zero_or_an_exponent() {
+        for (text, year) in [
+            ("-0", 0),
+            ("0.0", 0),
+            ("34881095.0", 34_881_095),
+            ("1e3", 1000),
+            ("-2147483648.0", i32::MIN),
+            ("2147483647", i32::MAX),
+        ] {
+            let text = MOVIE.replacen('1', text, 1);
+            let movie: NewMovie<'_> = from_slice(text.as_bytes()).unwrap();
+            assert_eq!(movie.year, year, "{text}");
+        }
     }
 
     #[test]
@@ -238,6 +304,8 @@ mod tests {
             ),
             ("1", "1.5", "year: must be a 32-bit integer"),
             ("1", "2147483648", "year: must be a 32-bit integer"),
+            ("1", "2147483648.0", "year: must be a 32-bit integer"),
+            ("1", "1e300", "year: must be a 32-bit integer"),
             ("1", r#""secret""#, "year: must be a 32-bit integer"),
             (r#""t""#, "null", "title: must be a string"),
             (r#""t""#, r#""\ud800""#, "title: must be a string"),

@@ -64,6 +64,7 @@ pub struct NewMovie<'a> {
         feature = "openapi",
         schema(minimum = -2147483648, maximum = 2147483647)
     )]
+    #[serde(deserialize_with = "json::integer")]
     pub year: i32,
     /// Name of the director.
     pub director: Cow<'a, str>,

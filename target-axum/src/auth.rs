@@ -1,13 +1,17 @@
 //! The bearer token of a request, verified before anything else of the request is read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::FromRequestParts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use schema::json::Object;
 use schema::{Claims, ErrorCode};
+use serde::de::IgnoredAny;
 
 use crate::AppState;
 use crate::error::Error;
@@ -38,12 +42,20 @@ impl Verifier {
     /// Returns the claims of a token that is signed with the secret and valid now.
     #[must_use]
     pub fn verify(&self, token: &str) -> Option<Claims> {
-        let token = jsonwebtoken::decode(token, &self.key, &self.validation).ok()?;
-        let Object(claims): Object<Claims> = token.claims;
-        // RFC 7515, 4.1.11: an extension that is not understood makes the token invalid.
-        let valid = token.header.crit.is_none() && claims.hold_at(now_secs());
+        let decoded = jsonwebtoken::decode(token, &self.key, &self.validation).ok()?;
+        let Object(claims): Object<Claims> = decoded.claims;
+        let valid = claims.hold_at(now_secs()) && !has_crit(token);
         valid.then_some(claims)
     }
+}
+
+/// Returns whether the header of a decoded token has `crit`, which lists extensions that must be
+/// understood and none is (RFC 7515, 4.1.11). jsonwebtoken decodes `null`, which is invalid, as no `crit`.
+fn has_crit(token: &str) -> bool {
+    let (header, _) = token.split_once('.').unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    let names = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&header);
+    names.is_ok_and(|names| names.contains_key("crit"))
 }
 
 /// Returns the seconds since the epoch.

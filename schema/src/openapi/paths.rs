@@ -117,8 +117,7 @@ fn new_movie() -> Value {
     integer_rating["rating"] = 8.into();
     let description = format!(
         "At most {} KiB, nested at most {JSON_DEPTH_MAX} deep, within {REQUEST_BODY_TIMEOUT:?}. \
-         Content types with the suffix `+json` are JSON too. A 32-bit integer is written \
-         without a fraction.",
+         Content types with the suffix `+json` are JSON too.",
         REQUEST_BODY_MAX_BYTES / 1024
     );
     let examples = json!({

@@ -44,8 +44,8 @@ fn movie_comes_back_with_a_fresh_id_and_the_user_of_the_token() {
 #[test]
 fn fields_come_in_the_order_of_the_contract_and_unknown_ones_are_dropped() {
     each_profile(|profile| {
-        let text =
-            r#"{"rating":8,"genre":"g","director":"d","year":2010,"title":"t","extra":{"a":[1]}}"#;
+        let text = r#"{"rating":8,"genre":"g","director":"d","year":2010,"title":"t",
+            "extra":{"a":[1]},"\ud800":1}"#;
         let answer = profile.start().post_movie(text);
         let id = body(&answer)["id"].as_str().unwrap().to_owned();
         let user = r#"{"id":"user-123","name":"Ada Lovelace"}"#;
@@ -75,6 +75,8 @@ fn texts_and_numbers_come_back_with_the_same_value() {
         for (field, text, value) in [
             ("year", "-2147483648", json!(i32::MIN)),
             ("year", "2147483647", json!(i32::MAX)),
+            ("year", "34881095.0", json!(34_881_095)),
+            ("year", "-0", json!(0)),
             ("rating", "8", json!(8.0)),
             ("rating", "-0.0", json!(-0.0)),
             ("rating", "1e-7", json!(1e-7)),
@@ -156,8 +158,8 @@ fn json_that_does_not_fit_is_an_invalid_body_whose_detail_names_the_field() {
                 "2147483648",
                 "-2147483649",
                 "1.5",
-                "2010.0",
-                "1e3",
+                "2147483648.0",
+                "1e10",
                 "99999999999999999999",
                 "\"2010\"",
             ],

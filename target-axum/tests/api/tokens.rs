@@ -197,6 +197,9 @@ fn headers_that_are_no_header_of_a_token_are_refused() {
         r#"{"alg":"HS256","alg":"HS256"}"#,
         // RFC 7515, 4.1.11: an extension that must be understood.
         r#"{"alg":"HS256","crit":["b64"],"b64":false}"#,
+        r#"{"alg":"HS256","crit":[]}"#,
+        r#"{"alg":"HS256","crit":null}"#,
+        r#"{"typ":"JWT","alg":"HS256","\u0063rit":null}"#,
     ];
     assert_refused(&headers.map(|header| token(header, &claims())));
 }
