@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod config;
+mod connect;
 mod database;
 mod error;
 mod routes;

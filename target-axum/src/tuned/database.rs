@@ -17,7 +17,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::pool::Pool;
 use crate::config::DatabaseConfig;
-use crate::database::{connect_options, failed, has_code, is_lost, unavailable};
+use crate::database::{
+    connect_options, failed, has_code, is_lost, set_up, unavailable, with_address,
+};
 use crate::error::Error;
 
 /// An idle connection keeps a process of Postgres; the idle timeout is that of sqlx's pool.
@@ -81,7 +83,7 @@ impl Database {
         loop {
             let is_up = is_down.wait_for(|is_down| !is_down).await;
             drop(is_up.expect("`self` has the sender"));
-            match self.options.connect().await {
+            match connect(&self.options).await {
                 Err(error) if is_temporary(&error) => self.try_again_in_background(&error),
                 opened => return opened,
             }
@@ -100,7 +102,7 @@ impl Database {
             loop {
                 sleep(pause).await;
                 pause = (2 * pause).min(PAUSE_MAX);
-                match timeout(DB_ACQUIRE_TIMEOUT, options.connect()).await {
+                match timeout(DB_ACQUIRE_TIMEOUT, connect(&options)).await {
                     Ok(Err(error)) if is_temporary(&error) => {}
                     // Timed out.
                     Err(_) => {}
@@ -110,6 +112,12 @@ impl Database {
             is_down.send_replace(false);
         });
     }
+}
+
+async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let mut connection = with_address(options).await?.connect().await?;
+    set_up(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Returns whether a refused connection may be accepted later: Postgres is down, starting, stopping

@@ -26,6 +26,7 @@ use tower::BoxError;
 
 use super::pool::{Permit, Pool};
 use crate::config::UpstreamConfig;
+use crate::connect::connect;
 use crate::error::Error;
 use crate::upstream::{IDLE_TIMEOUT, must_be_acceptable, timed_out, unavailable, within_deadline};
 
@@ -82,13 +83,14 @@ impl Upstream {
         {
             return Ok((reused, response));
         }
-        let mut new = self.connect().await?;
+        // Boxed: it is rare, and every call would carry it.
+        let mut new = Box::pin(self.connect()).await?;
         let response = new.send(self.request.clone()).await;
         Ok((new, response.map_err(unavailable)?))
     }
 
     async fn connect(&self) -> Result<Connection, Error> {
-        let connect = TcpStream::connect((&*self.host, self.port));
+        let connect = connect(&self.host, self.port);
         let connected = timeout(UPSTREAM_CONNECT_TIMEOUT, connect).await;
         let stream = connected.map_err(timed_out)?.map_err(unavailable)?;
         // A request is one buffer, and `send` costs less than `writev`.

@@ -11,8 +11,8 @@ use testbed::child::Service;
 use testbed::raw::Connection;
 
 use crate::suite::{
-    Profile, answers, ask_all, authorization, each_profile, get, get_me, movie, post_movie,
-    request, start_upstream,
+    Profile, answers, ask_all, authorization, each_profile, free_port, get, get_me, movie,
+    post_movie, request, start_upstream,
 };
 
 /// Longer than the drain of the target.
@@ -101,6 +101,20 @@ fn log_has_the_cause_of_a_5xx_once_and_no_secret() {
         ] {
             assert!(!log.contains(secret), "{log}");
         }
+    });
+}
+
+#[test]
+fn log_has_the_cause_of_a_refused_database_connection() {
+    each_profile(|profile| {
+        let port = free_port().to_string();
+        let mut target = profile.start_process_with("http://127.0.0.1:1", &[("DB_PORT", &port)]);
+        let mut connection = Connection::open(target.address()).unwrap();
+        assert_eq!(connection.ask(get_me()).unwrap().status, 503);
+        target.signal(Signal::TERM).unwrap();
+        target.wait_within(DRAINED).unwrap();
+        let log = target.rest_of_log().unwrap();
+        assert!(log.contains("Connection refused"), "{log}");
     });
 }
 

@@ -61,6 +61,10 @@ fn changed_row_or_table_shows_at_once() {
             session.execute(&format!("UPDATE users SET city = '{city}'"));
             assert_eq!(body(&target.ask(get_me()))["city"], city);
         }
+        // The prepared statements of open sessions fail in a way that the target does not know.
+        session.execute("ALTER TABLE users ALTER city TYPE varchar(99)");
+        assert_error(&target.ask(get_me()), ErrorCode::DatabaseUnavailable);
+        assert_eq!(target.ask(get_me()).status, 200);
         session.execute("DELETE FROM users");
         assert_error(&target.ask(get_me()), ErrorCode::UserNotFound);
         session.execute("DROP TABLE users");

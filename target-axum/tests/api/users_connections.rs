@@ -1,11 +1,14 @@
 //! Connections to Postgres: a promise of both profiles, and those of the tuned one alone.
 
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use schema::limits::DB_ACQUIRE_TIMEOUT;
-use schema::{ErrorCode, fixtures};
+use schema::{ErrorCode, env, fixtures};
+use testbed::raw::Connection;
 
 use crate::scripted::Scripted;
 use crate::session::Session;
@@ -34,6 +37,58 @@ fn row_for_a_client_that_went_away_is_dropped() {
             assert_eq!(body(&stays.answer().unwrap())["id"], me);
             assert_eq!(body(&target.ask(get_user("other")))["id"], "other");
         }
+    });
+}
+
+/// pgbouncer refuses parameters that it does not know, and variables of libpq are not the contract's.
+#[test]
+fn session_starts_with_parameters_of_the_contract_alone() {
+    each_profile(|profile| {
+        let (messages, message) = mpsc::channel();
+        let postgres = Scripted::start(move |_, mut stream| {
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).unwrap();
+            let mut message = vec![0; u32::from_be_bytes(length) as usize - length.len()];
+            stream.read_exact(&mut message).unwrap();
+            // The test needs the first one.
+            let _ = messages.send(message);
+        });
+        let target = profile.start_process_with(
+            "http://127.0.0.1:1",
+            &[
+                ("DB_PORT", &postgres.port().to_string()),
+                ("PGHOSTADDR", "127.0.0.2"),
+                ("PGUSER", "other"),
+                ("PGDATABASE", "other"),
+                ("PGAPPNAME", "other"),
+                ("PGSSLMODE", "require"),
+                ("PGOPTIONS", "-c search_path=other"),
+            ],
+        );
+        let mut client = Connection::open(target.address()).unwrap();
+        client.send(get_me()).unwrap();
+        let message = message.recv().unwrap();
+        let (version, parameters) = message.split_at(4);
+        assert_eq!(version, [0, 3, 0, 0]);
+        let parameters = String::from_utf8(parameters.to_vec()).unwrap();
+        let mut parameters: Vec<_> = parameters.trim_end_matches('\0').split('\0').collect();
+        let mut expected = vec![
+            "user",
+            env::bench_value(&env::DB_USER),
+            "database",
+            env::bench_value(&env::DB_NAME),
+            "application_name",
+            "target-axum",
+            "client_encoding",
+            "UTF8",
+            "DateStyle",
+            "ISO, MDY",
+            "TimeZone",
+            "UTC",
+        ];
+        parameters.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(parameters, expected);
     });
 }
 
