@@ -16,7 +16,6 @@ use crate::upstream::Upstream;
 /// One worker's state, built once.
 pub struct AppState(Services);
 
-#[expect(clippy::large_enum_variant, reason = "a worker has one")]
 enum Services {
     Idiomatic {
         verifier: Verifier,
