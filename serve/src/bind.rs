@@ -13,7 +13,7 @@ const BACKLOG: i32 = 4096;
 /// far below the memory of the machine.
 const CONNECTIONS_MAX: u64 = 16_384;
 
-/// File descriptors left for everything but clients' connections: pools, log, runtime.
+/// File descriptors left for everything but clients' connections: pools, log, runtime. At most half of all.
 const DESCRIPTORS_RESERVED: u64 = 512;
 
 /// Listens on `host:port`; port 0 takes a free one.
@@ -54,8 +54,7 @@ pub fn connections_max() -> usize {
     } else {
         current
     };
-    let connections = descriptors
-        .saturating_sub(DESCRIPTORS_RESERVED)
-        .clamp(1, CONNECTIONS_MAX);
+    let reserved = DESCRIPTORS_RESERVED.min(descriptors / 2);
+    let connections = (descriptors - reserved).clamp(1, CONNECTIONS_MAX);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }

@@ -9,6 +9,7 @@ mod bearer;
 mod bind;
 mod connection;
 mod head;
+mod log;
 mod probe;
 mod process;
 mod server;

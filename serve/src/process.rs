@@ -3,16 +3,19 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use schema::env::{EXIT_COULD_NOT_RUN, EnvError, Environment, HOST, PORT, WORKERS};
+use tokio::select;
 use tower::BoxError;
 
 use crate::signal::stop_signal;
-use crate::{HttpService, Server, Worker, bind, probe};
+use crate::{HttpService, Server, Worker, bind, log, probe};
+
+/// Fewer connections are worth a warning: the limit of open files is then below 1,024, a common default.
+const CONNECTIONS_FEW: usize = 512;
 
 /// The address of a service, and its number of workers.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +63,7 @@ pub fn main<S: HttpService>(
         [argument] if argument == "probe" => match probe(listen.host, listen.port, probe_path) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("{name}: {error}");
+                log::write_line(&format!("{name}: {error}"));
                 ExitCode::FAILURE
             }
         },
@@ -73,7 +76,7 @@ pub fn main<S: HttpService>(
 
 /// Prints one line with the reason that `name` cannot run, and returns exit code 2.
 pub fn could_not_run(name: &str, reason: &dyn Display) -> ExitCode {
-    eprintln!("{name}: {reason}");
+    log::write_line(&format!("{name}: {reason}"));
     ExitCode::from(EXIT_COULD_NOT_RUN)
 }
 
@@ -82,21 +85,28 @@ fn serve<S: HttpService>(
     listen: Listen,
     make_service: impl Fn(Worker) -> Result<S, BoxError> + Clone + Send + 'static,
 ) -> Result<(), BoxError> {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        // The service must survive the reader of its log.
-        .log_internal_errors(false)
-        .init();
+    log::init();
     let listener = bind(listen.host, listen.port)?;
     let address = listener.local_addr()?;
+    let server = Server::new(listen.workers);
     let stop = async {
         // Handlers first: a supervisor may send a signal as soon as it reads the log line.
         let stop_signal = stop_signal().expect("SIGTERM and SIGINT can be handled");
         tracing::info!(%address, workers = listen.workers, "{name} is listening");
-        stop_signal.await;
+        if server.connections_max < CONNECTIONS_FEW {
+            let connections = server.connections_max;
+            tracing::warn!(
+                connections,
+                "the limit of open files is low: raise it (ulimit -Hn) to serve more connections"
+            );
+        }
+        select! {
+            () = stop_signal => {}
+            () = log::report_repetitions() => {}
+        }
     };
-    Server::new(listen.workers).run(listener, make_service, stop)?;
+    server.run(listener, make_service, stop)?;
     tracing::info!("{name} has stopped");
+    log::finish();
     Ok(())
 }

@@ -1,11 +1,15 @@
 //! A service of the suite as a child process, for tests of exit codes, signals and its log.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::OFlags;
+use rustix::pipe::PIPE_BUF;
 use rustix::process::{Pid, Signal, kill_process};
 use schema::env::EXIT_COULD_NOT_RUN;
 
@@ -79,6 +83,33 @@ impl Service {
             .read_to_string(&mut log)
             .context("reading the log")?;
         Ok(log)
+    }
+
+    /// Fills the pipe of its log, and returns the number of bytes.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn fill_log(&self) -> Result<usize> {
+        let path = format!("/proc/{}/fd/2", self.pid());
+        let mut pipe = OpenOptions::new()
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)?;
+        let mut filled = 0;
+        while let Ok(written) = pipe.write(&[b'\n'; PIPE_BUF]) {
+            filled += written;
+        }
+        Ok(filled)
+    }
+
+    /// Reads so many bytes of its log.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn read_log(&mut self, length: usize) -> Result<()> {
+        self.log
+            .read_exact(&mut vec![0; length])
+            .context("reading the log")
     }
 
     /// Sends a signal.

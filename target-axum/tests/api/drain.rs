@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use schema::{env, fixtures};
@@ -31,14 +31,14 @@ fn connections(target: &Service, count: usize) -> Vec<Connection> {
 }
 
 #[track_caller]
-fn assert_drained(mut target: Service) {
+fn assert_drained(target: &mut Service) {
     assert_eq!(target.wait_within(DRAINED).unwrap().code(), Some(0));
 }
 
 #[test]
 fn requests_in_flight_at_sigterm_are_answered() {
     each_profile(|profile| {
-        let (target, _upstream) = start(profile, "delay-700");
+        let (mut target, _upstream) = start(profile, "delay-700");
         let mut calls = connections(&target, 50);
         for connection in &mut calls {
             connection.send(get("/catalog")).unwrap();
@@ -55,7 +55,7 @@ fn requests_in_flight_at_sigterm_are_answered() {
             assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
             assert_eq!(answer.header("connection"), Some("close"));
         }
-        assert_drained(target);
+        assert_drained(&mut target);
     });
 }
 
@@ -63,7 +63,7 @@ fn requests_in_flight_at_sigterm_are_answered() {
 fn requests_sent_together_with_sigterm_are_answered() {
     each_profile(|profile| {
         for _ in 0..5 {
-            let (target, _upstream) = start(profile, "delay-1");
+            let (mut target, _upstream) = start(profile, "delay-1");
             let mut connections = connections(&target, 20);
             for connection in &mut connections {
                 connection.send(get("/info")).unwrap();
@@ -72,7 +72,7 @@ fn requests_sent_together_with_sigterm_are_answered() {
             for answer in answers(&mut connections) {
                 assert_eq!(answer.status, 200);
             }
-            assert_drained(target);
+            assert_drained(&mut target);
         }
     });
 }
@@ -115,6 +115,47 @@ fn log_has_the_cause_of_a_refused_database_connection() {
         target.wait_within(DRAINED).unwrap();
         let log = target.rest_of_log().unwrap();
         assert!(log.contains("Connection refused"), "{log}");
+    });
+}
+
+#[test]
+fn repeated_cause_is_logged_once_a_second_with_its_count() {
+    each_profile(|profile| {
+        let (mut target, _upstream) = start(profile, "status-500");
+        let mut connection = Connection::open(target.address()).unwrap();
+        let begun = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(connection.ask(get("/catalog")).unwrap().status, 502);
+        }
+        let seconds = begun.elapsed().as_secs();
+        target.signal(Signal::TERM).unwrap();
+        target.wait_within(DRAINED).unwrap();
+        let log = target.rest_of_log().unwrap();
+        let lines = log.lines().filter(|line| line.contains("answered 500"));
+        let counts = lines.map(|line| match line.split_once(" repeated=") {
+            Some((_, count)) => count.parse().unwrap(),
+            None => 1,
+        });
+        let counts: Vec<u64> = counts.collect();
+        assert_eq!(counts.iter().sum::<u64>(), 100, "{log}");
+        assert!(counts.len() as u64 <= 2 + seconds, "{log}");
+    });
+}
+
+#[test]
+fn log_that_nobody_reads_blocks_no_request_and_is_reported_when_it_is_read() {
+    each_profile(|profile| {
+        let (mut target, _upstream) = start(profile, "status-500");
+        let filled = target.fill_log().unwrap();
+        let mut connection = Connection::open(target.address()).unwrap();
+        for (path, status) in [("/catalog", 502), ("/info", 200), ("/health", 200)] {
+            assert_eq!(connection.ask(get(path)).unwrap().status, status, "{path}");
+        }
+        target.read_log(filled).unwrap();
+        target.signal(Signal::TERM).unwrap();
+        assert_drained(&mut target);
+        let log = target.rest_of_log().unwrap();
+        assert!(log.contains("1 lines were dropped"), "{log}");
     });
 }
 

@@ -107,3 +107,30 @@ fn second_signal_ends_the_process_at_once() {
         assert_eq!(service.wait_within(END).unwrap().code(), Some(code));
     }
 }
+
+#[test]
+fn log_that_nobody_reads_delays_neither_answers_nor_the_drain() {
+    let mut service = start();
+    let mut busy = send(&service, "delay-500");
+    service.fill_log().unwrap();
+    service.signal(Signal::TERM).unwrap();
+    assert_eq!(busy.answer().unwrap().status, 200);
+    assert_eq!(service.wait_within(END).unwrap().code(), Some(0));
+}
+
+#[test]
+fn low_limit_of_open_files_leaves_half_of_them_for_connections() {
+    let mut limited = Command::new("/bin/sh");
+    let program = env!("CARGO_BIN_EXE_upstream");
+    limited.args(["-c", "ulimit -n 100; exec \"$0\"", program]);
+    let mut service = Service::start(&mut limited).unwrap();
+    let mut connections = [(); 45].map(|()| Connection::open(service.address()).unwrap());
+    for connection in &mut connections {
+        let answer = connection.ask(request("GET", "/health")).unwrap();
+        assert_eq!(answer.status, 200);
+    }
+    service.signal(Signal::TERM).unwrap();
+    service.wait_within(END).unwrap();
+    let log = service.rest_of_log().unwrap();
+    assert!(log.contains("the limit of open files is low"), "{log}");
+}
