@@ -49,6 +49,7 @@ pub(crate) enum Kind {
     RollingRestart,
     Killed,
     Suspended,
+    LogStalled,
 }
 
 /// A part of the contender's environment that the harness must control for a fault.
@@ -132,7 +133,8 @@ impl Fault {
             | Kind::Terminated
             | Kind::RollingRestart
             | Kind::Killed
-            | Kind::Suspended => Some(Requirement::Process),
+            | Kind::Suspended
+            | Kind::LogStalled => Some(Requirement::Process),
         }
     }
 }
@@ -332,6 +334,10 @@ fn process() -> impl Iterator<Item = Fault> {
         refused: true,
         ..Allowed::NOTHING
     };
+    let unlogged = Allowed {
+        catalog: UPSTREAM,
+        ..refused
+    };
     let killed = Allowed {
         broken: true,
         ..refused
@@ -366,6 +372,12 @@ fn process() -> impl Iterator<Item = Fault> {
             Kind::Suspended,
             late,
             "The contender gets SIGSTOP, and SIGCONT later.",
+        ),
+        (
+            "process/log-stalled",
+            Kind::LogStalled,
+            unlogged,
+            "The contender runs with a full log that nobody reads, and its upstream fails.",
         ),
     ]
     .into_iter()

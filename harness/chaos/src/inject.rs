@@ -8,7 +8,7 @@ use procfs::process::LimitValue;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use schema::fault::Fault as UpstreamFault;
 use testbed::background::Background;
-use testbed::contender::Running;
+use testbed::contender::{Contender, Native, Running};
 use testbed::port::lasting_port;
 
 use crate::experiment::{Experiment, Process};
@@ -30,6 +30,9 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(300);
 
 /// File descriptors that a limited contender may still open.
 const DESCRIPTORS_LEFT: u64 = 4;
+
+/// Capacity of a pipe.
+const PIPE_BYTES: u32 = 65_536;
 
 /// Longest suspension: clients do not wait for ever.
 const SUSPENDED_MAX: Duration = Duration::from_secs(8);
@@ -77,8 +80,7 @@ impl Experiment<'_> {
             }
             Kind::Descriptors => notes.push(self.limit_descriptors()?),
             Kind::Terminated => {
-                self.process()?.signal(Signal::TERM)?;
-                notes.push(self.await_exit()?);
+                notes.push(self.terminate()?);
                 self.start_again()?;
             }
             Kind::RollingRestart => notes = self.restart_rolling()?,
@@ -90,6 +92,14 @@ impl Experiment<'_> {
                 let suspended = Suspended::stop(self.process()?.running()?.root()?)?;
                 self.pause(self.controls.duration.min(SUSPENDED_MAX))?;
                 drop(suspended);
+            }
+            Kind::LogStalled => {
+                self.terminate()?;
+                let stalled = with_stalled_log(self.process()?.contender)?;
+                self.start_as(&stalled)?;
+                self.show_upstream_fault(UpstreamFault::Status(500))?;
+                notes.push(self.terminate()?);
+                self.start_again()?;
             }
         }
         Ok(notes)
@@ -112,10 +122,14 @@ impl Experiment<'_> {
     }
 
     fn start_again(&mut self) -> Result<()> {
+        let contender = self.process()?.contender;
+        self.start_as(contender)
+    }
+
+    fn start_as(&mut self, contender: &Contender) -> Result<()> {
         let (port, interrupt) = (self.home.port(), self.controls.interrupt);
         let process = self.process()?;
-        let (contender, surroundings) = (process.contender, process.surroundings);
-        let running = contender.start_on(port, false, surroundings, interrupt)?;
+        let running = contender.start_on(port, false, process.surroundings, interrupt)?;
         let root = running.root()?;
         process.running = Some(running);
         if let Some(monitor) = &mut self.monitor {
@@ -204,8 +218,7 @@ impl Experiment<'_> {
         let (contender, surroundings) = (process.contender, process.surroundings);
         let second = contender.start_on(lasting_port()?, false, surroundings, interrupt)?;
         self.controls.load.set_address(second.address);
-        self.process()?.signal(Signal::TERM)?;
-        let mut notes = vec![self.await_exit()?];
+        let mut notes = vec![self.terminate()?];
         self.start_again()?;
         self.controls.load.set_address(first);
         second.signal(Signal::TERM)?;
@@ -214,7 +227,8 @@ impl Experiment<'_> {
         Ok(notes)
     }
 
-    fn await_exit(&mut self) -> Result<String> {
+    fn terminate(&mut self) -> Result<String> {
+        self.process()?.signal(Signal::TERM)?;
         let note = self.await_exit_of(|experiment| {
             let running = experiment.process()?.running.as_ref();
             Ok(running.is_none_or(|running| running.must_run().is_err()))
@@ -249,6 +263,24 @@ impl Process<'_> {
     fn signal(&self, signal: Signal) -> Result<()> {
         self.running()?.signal(signal)
     }
+}
+
+/// Returns the contender with a full pipe for its output. It holds both ends of the pipe: a write blocks, and does
+/// not fail.
+fn with_stalled_log(contender: &Contender) -> Result<Contender> {
+    let native = contender.natively()?;
+    let command = format!(
+        "log=$(mktemp -u) && mkfifo \"$log\" && exec 1<>\"$log\" 2>&1 && rm \"$log\" && \
+         head -c {PIPE_BYTES} /dev/zero && {}",
+        native.command
+    );
+    Ok(Contender {
+        native: Some(Native {
+            command,
+            ..native.clone()
+        }),
+        ..contender.clone()
+    })
 }
 
 /// A suspended process group; dropping this resumes it.
