@@ -1,16 +1,15 @@
-//! The stream of a client's connection: it lingers when it closes, so that the client can read its last answer.
-//! hyper closes at once, and cannot reset a connection.
+//! The stream of a client's connection, and its end. hyper would close at once, and cannot reset a connection.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::timeout;
 
 use crate::state::ConnectionState;
 
@@ -19,81 +18,98 @@ use crate::state::ConnectionState;
 /// discards the answer that it has not read yet.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A TCP stream that lingers after its write side is shut down, and ends with a reset if the service failed. It
-/// supports no vectored writes: `send` of a copied answer costs less than `writev`.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    state: Arc<ConnectionState>,
-    linger: Option<Pin<Box<Sleep>>>,
+/// The answer to the preface of HTTP/2 (RFC 9113, 3.4), which hyper does not answer.
+const BAD_REQUEST: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Every way in which a connection ends. At the end of the drain the process exits, and resets those that are left.
+pub(crate) enum End {
+    /// hyper has served it to its end: the client closed or sent an invalid head, a body was left unread, the
+    /// client or the drain asked for the close. After its last answer the server reads until the client closes.
+    Served,
+    /// The client speaks HTTP/2: 400, then the same.
+    Http2,
+    /// The client sends no complete head, or does not read its answer: closed at once.
+    Idle,
+    /// The service failed: a reset.
+    Failed,
 }
 
-impl Connection {
+/// Ends a connection that hyper has let go of.
+pub(crate) async fn close(mut stream: TcpStream, end: End) {
+    match end {
+        End::Idle => return,
+        End::Failed => {
+            // A linger time of zero makes the close a reset (RST). If that fails, the client gets an ordinary
+            // close without an answer, which is an error to the client too.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            return;
+        }
+        // The errors are the client's, here and below.
+        End::Http2 => drop(stream.write_all(BAD_REQUEST).await),
+        End::Served => {}
+    }
+    let linger = async {
+        stream.shutdown().await?;
+        while stream.read(&mut [0; 4096]).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, linger).await;
+}
+
+/// A TCP stream for hyper, which goes back to the connection's state when hyper drops it. It supports no vectored
+/// writes: `send` of a copied answer costs less than `writev`.
+pub(crate) struct Stream {
+    /// None after the drop.
+    stream: Option<TcpStream>,
+    state: Arc<ConnectionState>,
+}
+
+impl Stream {
     pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Self {
         Self {
-            stream,
+            stream: Some(stream),
             state,
-            linger: None,
         }
+    }
+
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.as_mut().expect("it is taken by drop only"))
     }
 }
 
-impl AsyncRead for Connection {
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.state.return_stream(self.stream.take());
+    }
+}
+
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.stream().poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream().poll_write(context, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A TCP stream has no buffer to flush.
+        Poll::Ready(Ok(()))
     }
 
-    /// Shuts down the write side, then discards what the client sends until it closes or the linger time ends.
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.linger.is_none() {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
-        }
-        let mut discarded = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut discarded);
-            let read = Pin::new(&mut this.stream).poll_read(context, &mut buffer);
-            let has_more = matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty();
-            // Most clients have closed by now, and cost no timer.
-            if read.is_ready() && !has_more {
-                return Poll::Ready(Ok(()));
-            }
-            let linger = this
-                .linger
-                .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
-            if linger.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            if read.is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if self.state.has_failed() {
-            // A linger time of zero makes the close a reset (RST). If that fails, the client gets an ordinary
-            // close without an answer, which is an error to the client too.
-            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Left to `close`.
+        Poll::Ready(Ok(()))
     }
 }

@@ -7,6 +7,7 @@
 mod background;
 mod bearer;
 mod bind;
+mod body;
 mod connection;
 mod head;
 mod log;
@@ -21,6 +22,7 @@ mod worker;
 pub use background::Background;
 pub use bearer::bearer;
 pub use bind::{bind, connections_max};
+pub use body::RequestBody;
 pub use probe::probe;
 pub use process::{Listen, could_not_run, main};
 pub use server::{ServeError, Server};

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -88,16 +89,23 @@ impl Server {
         let runtime = runtime()?;
         let (sender, connections) = mpsc::unbounded_channel();
         let service = self.make(&runtime, &make_service, 0)?;
+        let stopping = Arc::new(AtomicBool::new(false));
         let mut workers = vec![sender];
         let mut threads = Vec::new();
         for index in 1..self.workers.get() {
-            let (sender, thread) = self.start_worker(index, make_service.clone())?;
+            let (sender, thread) =
+                self.start_worker(index, make_service.clone(), Arc::clone(&stopping))?;
             workers.push(sender);
             threads.push(thread);
         }
+        let stop = async {
+            stop.await;
+            stopping.store(true, Ordering::Relaxed);
+            sleep(SETTLE).await;
+        };
         let accept = self.accept(listener, workers, stop);
-        let (accepted, ()) =
-            runtime.block_on(async { join!(accept, work(self, service, connections)) });
+        let work = work(self, service, connections, Arc::clone(&stopping));
+        let (accepted, ()) = runtime.block_on(async { join!(accept, work) });
         let joined: thread::Result<Vec<()>> = threads.into_iter().map(JoinHandle::join).collect();
         // Name look-ups in flight must not delay the exit.
         runtime.shutdown_background();
@@ -120,10 +128,7 @@ impl Server {
             let worker = workers.next().ok_or(ServeError::WorkerDied)?;
             worker.send(connection).map_err(|_| ServeError::WorkerDied)
         };
-        let mut stop = pin!(async {
-            stop.await;
-            sleep(SETTLE).await;
-        });
+        let mut stop = pin!(stop);
         loop {
             let accepted = select! {
                 () = &mut stop => break,
@@ -157,6 +162,7 @@ impl Server {
         self,
         index: usize,
         make_service: impl Fn(Worker) -> Result<S, BoxError> + Send + 'static,
+        stopping: Arc<AtomicBool>,
     ) -> Result<(UnboundedSender<Accepted>, JoinHandle<()>), ServeError> {
         let (sender, connections) = mpsc::unbounded_channel();
         let (started, has_started) = oneshot::channel();
@@ -165,7 +171,7 @@ impl Server {
             match self.make(&runtime, &make_service, index) {
                 Ok(service) => {
                     let _ = started.send(Ok(()));
-                    runtime.block_on(work(self, service, connections));
+                    runtime.block_on(work(self, service, connections, stopping));
                 }
                 Err(error) => {
                     let _ = started.send(Err(error));

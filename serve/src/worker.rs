@@ -1,19 +1,23 @@
 //! A worker: serves the connections that are dispatched to it, then drains.
 
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
+use tower::BoxError;
 
-use crate::connection::Connection;
+use crate::connection::{self, End, Stream};
 use crate::state::ConnectionState;
 use crate::{HttpService, Server, service};
 
@@ -21,8 +25,8 @@ use crate::{HttpService, Server, service};
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
 /// Most bytes that are read ahead from a client, or written ahead to it: the memory of a client that sends and
-/// never reads. One read may exceed it by as much again.
-const BUFFER_MAX_BYTES: usize = 2 * HEAD_MAX_BYTES;
+/// never reads.
+const BUFFER_MAX_BYTES: usize = HEAD_MAX_BYTES;
 
 /// Time after the stop signal in which connections are still accepted, and then time until idle connections are
 /// closed: a request that was on its way when the signal came is read and answered.
@@ -49,16 +53,20 @@ impl Worker {
 /// An accepted connection, and its permit among the connections that the server may hold.
 pub(crate) type Accepted = (std::net::TcpStream, OwnedSemaphorePermit);
 
-/// Serves `connections` until their channel closes, then drains.
+/// Serves `connections` until their channel closes, then drains. Answers announce the close of their connections from
+/// the time of `stopping` on.
 pub(crate) async fn work<S: HttpService>(
     server: Server,
     service: S,
     mut connections: UnboundedReceiver<Accepted>,
+    stopping: Arc<AtomicBool>,
 ) {
     let mut http = http1::Builder::new();
     http.max_header_size(HEAD_MAX_BYTES)
         .max_buf_size(BUFFER_MAX_BYTES);
-    let graceful = GracefulShutdown::new();
+    // A client that has closed its side behind its request may still read the answer.
+    http.half_close(true);
+    let (drain, draining) = watch::channel(());
     while let Some((stream, permit)) = connections.recv().await {
         // A body in several frames must not wait for the client's delayed acknowledgement. If the client has
         // gone, serving it finds that out.
@@ -70,24 +78,55 @@ pub(crate) async fn work<S: HttpService>(
                 continue;
             }
         };
-        let state = Arc::new(ConnectionState::new());
+        let state = Arc::new(ConnectionState::new(Arc::clone(&stopping)));
         let service = service::for_connection(service.clone(), Arc::clone(&state));
-        let io = TokioIo::new(Connection::new(stream, Arc::clone(&state)));
-        let connection = graceful.watch(http.serve_connection(io, service));
+        let io = TokioIo::new(Stream::new(stream, Arc::clone(&state)));
+        let connection = http.serve_connection(io, service);
+        let mut draining = draining.clone();
         tokio::spawn(async move {
-            select! {
+            let end = select! {
                 biased;
-                // Its errors are the client's: an operator can do nothing about them.
-                _ = connection => {}
-                () = state.idle_for(server.head_timeout) => {}
+                end = serve(connection, &mut draining) => end,
+                () = state.idle_for(server.head_timeout) => End::Idle,
+            };
+            let end = if state.has_failed() { End::Failed } else { end };
+            if let Some(stream) = state.take_stream() {
+                connection::close(stream, end).await;
             }
-            drop(permit);
+            drop((permit, draining));
         });
     }
+    drop(draining);
     sleep(SETTLE).await;
-    let open = graceful.count();
-    let drained = timeout(server.drain_timeout, graceful.shutdown()).await;
-    if drained.is_err() {
+    let open = drain.receiver_count();
+    let _ = drain.send(());
+    if timeout(server.drain_timeout, drain.closed()).await.is_err() {
         tracing::warn!(open, "stopped before every request was answered");
+    }
+}
+
+/// Serves a connection until hyper lets go of it. When `draining` changes, an idle one ends, and a busy one ends
+/// after its answer.
+async fn serve<S>(
+    connection: http1::Connection<TokioIo<Stream>, S>,
+    draining: &mut watch::Receiver<()>,
+) -> End
+where
+    S: hyper::service::HttpService<Incoming, ResBody: Body<Error: Into<BoxError>> + 'static>,
+    S::Error: Into<BoxError>,
+{
+    let mut connection = pin!(connection);
+    let served = select! {
+        biased;
+        served = connection.as_mut() => served,
+        _ = draining.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    match served {
+        Err(error) if error.is_parse_version_h2() => End::Http2,
+        // Other errors are the client's: an operator can do nothing about them.
+        _ => End::Served,
     }
 }

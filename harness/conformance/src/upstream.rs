@@ -15,10 +15,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Incoming;
 use schema::fault::Fault;
 use schema::{env, fixtures, routes};
-use serve::{Background, Server};
+use serve::{Background, RequestBody, Server};
 use socket2::{Domain, Socket, Type};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service, ServiceExt};
@@ -369,8 +368,8 @@ fn serve(recorder: &Arc<Recorder>, address: SocketAddr) -> Result<Background> {
 /// Records a call and responds as checks have set.
 async fn respond<B>(
     recorder: Arc<Recorder>,
-    inner: impl Service<Request<Incoming>, Response = Response<B>, Error = Reset>,
-    mut request: Request<Incoming>,
+    inner: impl Service<Request<RequestBody>, Response = Response<B>, Error = Reset>,
+    mut request: Request<RequestBody>,
 ) -> Result<Response<Body>, Reset>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,

@@ -102,6 +102,46 @@ fn continue_is_sent_when_the_body_is_wanted_only() {
 }
 
 #[test]
+fn refusal_announces_the_close_if_much_of_the_body_is_unread() {
+    each_profile(|profile| {
+        let target = profile.start();
+        let long = "content-length: 70000";
+        for (head, code) in [
+            (
+                request("POST", "/movies", &[JSON, long], ""),
+                ErrorCode::InvalidToken,
+            ),
+            (
+                request("POST", "/unknown", &[long], ""),
+                ErrorCode::NotFound,
+            ),
+            (
+                request("POST", "/info", &[long], ""),
+                ErrorCode::MethodNotAllowed,
+            ),
+            (movie_head(&[long]), ErrorCode::BodyTooLarge),
+            (movie_head(&[JSON, long]), ErrorCode::UnsupportedMediaType),
+            (movie_head(&[CHUNKED]) + "x", ErrorCode::MalformedBody),
+        ] {
+            let answer = target.ask(head);
+            assert_error(&answer, code);
+            assert_eq!(answer.header("connection"), Some("close"), "{code:?}");
+        }
+        // A short one is read and discarded.
+        let mut connection = target.connect();
+        let short = format!("content-length: {}", movie().len());
+        let head = request("POST", "/movies", &[JSON, &short], "");
+        let answer = connection.ask(head).unwrap();
+        assert_error(&answer, ErrorCode::InvalidToken);
+        connection.send(movie()).unwrap();
+        assert_eq!(
+            connection.ask(post_movie(&[], movie())).unwrap().status,
+            201
+        );
+    });
+}
+
+#[test]
 fn refusal_reaches_a_client_that_is_still_sending() {
     each_profile(|profile| {
         let target = profile.start();
@@ -139,7 +179,9 @@ fn body_that_does_not_arrive_in_time_is_a_request_timeout() {
             connection.send(" ").unwrap();
             sleep(Duration::from_millis(500));
         }
-        assert_error(&connection.answer().unwrap(), ErrorCode::RequestTimeout);
+        let answer = connection.answer().unwrap();
+        assert_error(&answer, ErrorCode::RequestTimeout);
+        assert_eq!(answer.header("connection"), Some("close"));
         assert!(start.elapsed() >= REQUEST_BODY_TIMEOUT);
         assert!(start.elapsed() < REQUEST_BODY_TIMEOUT * 3 / 2);
     });

@@ -12,8 +12,7 @@ use std::{env, fs, thread};
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use serve::Server;
+use serve::{RequestBody, Server};
 use target_axum::{AppState, Config};
 use tower::ServiceExt;
 
@@ -74,7 +73,7 @@ fn serve_target(listener: TcpListener, change: Option<fn(Bytes) -> Bytes>) {
     };
     let make_service = move |worker| {
         let router = AppState::new(&config, worker).map(target_axum::router)?;
-        Ok(tower::service_fn(move |request: Request<Incoming>| {
+        Ok(tower::service_fn(move |request: Request<RequestBody>| {
             let is_profile = request.uri().path() == schema::routes::USERS_ME;
             let response = router.clone().oneshot(request.map(Body::new));
             async move {

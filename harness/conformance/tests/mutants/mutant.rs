@@ -16,9 +16,8 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use schema::{Claims, ErrorCode, env, fixtures};
-use serve::{Background, Server, Worker};
+use serve::{Background, RequestBody, Server, Worker};
 use target_axum::{AppState, Config};
 use tower::ServiceExt;
 
@@ -231,7 +230,7 @@ impl Mutant {
                 postgres: (Ipv4Addr::LOCALHOST, postgres_port).into(),
                 database: database.clone(),
             };
-            Ok(tower::service_fn(move |request: Request<Incoming>| {
+            Ok(tower::service_fn(move |request: Request<RequestBody>| {
                 let response = switch(target.clone(), request.map(Body::new));
                 async move { Ok::<_, std::convert::Infallible>(response.await) }
             }))
