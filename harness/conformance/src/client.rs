@@ -3,11 +3,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
-use std::thread;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
+use std::vec;
 
+use anyhow::anyhow;
 use testbed::raw::{self, Answer};
 
 use crate::request::{Request, Url};
@@ -21,9 +23,6 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The actual behaviour of a contender that does not respond in time.
 const NO_RESPONSE: &str = "no response";
-
-/// Stack of a thread that sends requests; the default would be 2 MiB for each of a hundred.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// A client of the contender.
 #[derive(Clone, Debug)]
@@ -81,9 +80,9 @@ impl Client {
         Request::new(method, url)
     }
 
-    /// Sends a request on a connection of its own, with a timeout for every step.
+    /// Sends a request on a connection of its own, with a timeout for the whole exchange.
     pub(crate) fn send_within(&self, request: Request, timeout: Duration) -> Verdict<Exchange> {
-        Ok(Connection::new(self, timeout).try_send(request)?)
+        Connection::new(self, timeout).send(request)
     }
 
     /// Creates a connection that is kept.
@@ -93,39 +92,130 @@ impl Client {
 
     /// Sends each list on a connection of its own, one request after the other, all lists at the same
     /// time. Responses have the places of their requests.
-    pub(crate) fn send_at_once(&self, lists: Vec<Vec<Request>>) -> Vec<Vec<Verdict<Exchange>>> {
-        let start = Barrier::new(lists.len());
-        let send = |requests: Vec<Request>| {
-            let mut connection = self.connection();
+    pub(crate) fn send_at_once(
+        &self,
+        lists: Vec<Vec<Request>>,
+    ) -> Vec<Vec<Result<Exchange, Failure>>> {
+        let lists = lists.into_iter().map(|requests| List {
+            connection: Some(self.connection()),
+            requests: requests.into_iter(),
+            exchanges: Vec::new(),
+        });
+        let mut lists: Vec<_> = lists.collect();
+        for list in &mut lists {
             // Connecting is not part of the burst; the first request reports its failure.
-            let _ = connection.open();
-            start.wait();
-            // The requests after one without a response fail at once: each would wait as long.
-            let mut silent = None;
-            let exchanges = requests.into_iter().map(|request| -> Verdict<Exchange> {
-                if let Some(failure) = &silent {
-                    return Err(Failure::clone(failure).into());
-                }
-                let sent = connection.try_send(request);
-                silent = sent.as_ref().err().cloned();
-                silent.take_if(|failure| failure.actual != NO_RESPONSE);
-                Ok(sent?)
-            });
-            exchanges.collect::<Vec<_>>()
-        };
-        thread::scope(|scope| {
-            let spawn = |list| {
-                let thread = thread::Builder::new().stack_size(STACK_BYTES);
-                let thread = thread.spawn_scoped(scope, || send(list));
-                thread.expect("the system gives a thread per connection")
-            };
-            let threads: Vec<_> = lists.into_iter().map(spawn).collect();
-            let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
-            joined
-                .map(|sent| sent.expect("a thread that sends does not panic"))
-                .collect()
-        })
+            let _ = list.connection.as_mut().map(Connection::open);
+        }
+        lists.iter_mut().for_each(List::send_next);
+        loop {
+            let waiting = lists.iter_mut().filter(|list| list.connection.is_some());
+            let mut waiting: Vec<_> = waiting.collect();
+            if waiting.is_empty() {
+                break;
+            }
+            let ready = are_ready(&waiting);
+            let ready = waiting.iter_mut().zip(ready).filter(|(_, ready)| *ready);
+            ready.for_each(|(list, _)| list.progress());
+        }
+        lists.into_iter().map(|list| list.exchanges).collect()
     }
+
+    /// Sends a request once for each of these lengths, in two parts of which the first has this length.
+    pub(crate) fn send_in_two(
+        &self,
+        request: &Request,
+        lengths: &[usize],
+    ) -> Vec<Result<Exchange, Failure>> {
+        let bytes = request.bytes();
+        let connections = lengths.iter().map(|length| {
+            let mut connection = self.connection();
+            connection.start_with(request.clone(), &bytes[..*length]);
+            connection
+        });
+        let mut connections: Vec<_> = connections.collect();
+        sleep(PART_PAUSE);
+        for (connection, length) in connections.iter_mut().zip(lengths) {
+            let raw = connection.raw.as_mut();
+            // A response that came before this part is the exchange's.
+            let _ = raw.map(|raw| raw.send(&bytes[*length..]));
+        }
+        connections.iter_mut().map(Connection::finish).collect()
+    }
+
+    /// Sends requests at once on one connection. There are fewer responses if the contender closes it.
+    pub(crate) fn send_pipelined(&self, requests: &[Request]) -> Result<Vec<Exchange>, Failure> {
+        let bytes: Vec<_> = requests.iter().flat_map(Request::bytes).collect();
+        let mut connection = self.connection();
+        let mut exchanges = Vec::new();
+        let mut rest = &bytes[..];
+        for request in requests {
+            let request = request.clone().raw(bytes.clone());
+            connection.start_with(request, std::mem::take(&mut rest));
+            exchanges.push(connection.finish()?);
+            if connection.raw.is_none() {
+                break;
+            }
+        }
+        Ok(exchanges)
+    }
+}
+
+/// Time for a contender to read the first part of a request that comes in two.
+const PART_PAUSE: Duration = Duration::from_millis(60);
+
+/// Requests of one connection of a burst.
+struct List<'a> {
+    /// None once the requests have ended.
+    connection: Option<Connection<'a>>,
+    requests: vec::IntoIter<Request>,
+    exchanges: Vec<Result<Exchange, Failure>>,
+}
+
+impl List<'_> {
+    fn send_next(&mut self) {
+        match (self.requests.next(), &mut self.connection) {
+            (Some(request), Some(connection)) => connection.start(request),
+            _ => self.connection = None,
+        }
+    }
+
+    fn progress(&mut self) {
+        let connection = self.connection.as_mut();
+        let Some(exchange) = connection.and_then(Connection::progress) else {
+            return;
+        };
+        // The requests after one without a response fail at once: each would wait as long.
+        let silent = exchange.as_ref().err().cloned();
+        self.exchanges.push(exchange);
+        if let Some(failure) = silent.filter(|failure| failure.actual == NO_RESPONSE) {
+            let failures = self.requests.by_ref().map(|_| Err(failure.clone()));
+            self.exchanges.extend(failures);
+        }
+        self.send_next();
+    }
+}
+
+/// Waits until a list can progress, and says for each if it can.
+fn are_ready(lists: &[&mut List<'_>]) -> Vec<bool> {
+    let connections = || lists.iter().filter_map(|list| list.connection.as_ref());
+    let sockets: Option<Vec<_>> = connections()
+        .map(|connection| connection.raw.as_ref())
+        .collect();
+    let Some(sockets) = sockets else {
+        return connections()
+            .map(|connection| connection.raw.is_none())
+            .collect();
+    };
+    let left = connections().map(Connection::time_left).min();
+    let readable = raw::readable(&sockets, left.unwrap_or_default());
+    // Where polling fails, every list blocks in its turn.
+    let readable = readable.unwrap_or_else(|_| vec![true; lists.len()]);
+    let is_late = connections().map(|connection| connection.time_left().is_zero());
+    readable
+        .into_iter()
+        .zip(is_late)
+        .map(|(readable, late)| readable || late)
+        .collect()
 }
 
 /// A kept connection; a new one is opened where the contender closes it.
@@ -133,6 +223,17 @@ pub(crate) struct Connection<'a> {
     client: &'a Client,
     timeout: Duration,
     raw: Option<raw::Connection>,
+    pending: Option<Pending>,
+}
+
+/// A request in flight.
+struct Pending {
+    request: Request,
+    started: Instant,
+    /// The connection was used before, so the contender may have closed it.
+    is_kept: bool,
+    /// The error of connecting or sending. A response may still come.
+    error: Option<anyhow::Error>,
 }
 
 impl<'a> Connection<'a> {
@@ -141,6 +242,7 @@ impl<'a> Connection<'a> {
             client,
             timeout,
             raw: None,
+            pending: None,
         }
     }
 
@@ -155,55 +257,94 @@ impl<'a> Connection<'a> {
 
     /// Sends a request and reads its response.
     pub(crate) fn send(&mut self, request: Request) -> Verdict<Exchange> {
-        Ok(self.try_send(request)?)
+        self.start(request);
+        Ok(self.finish()?)
     }
 
-    /// A kept connection that the contender has closed meanwhile is replaced once, as every client does
-    /// (RFC 9112, 9.3.1).
-    fn try_send(&mut self, request: Request) -> Result<Exchange, Failure> {
-        let is_kept = self.raw.is_some();
-        let sent = match self.send_once(&request) {
-            Err(error) if is_kept && is_closed(&error) => self.send_once(&request),
-            other => other,
+    fn start(&mut self, request: Request) {
+        let bytes = request.bytes();
+        self.start_with(request, &bytes);
+    }
+
+    /// Starts an exchange with these bytes of a request.
+    fn start_with(&mut self, request: Request, bytes: &[u8]) {
+        let pending = Pending {
+            request,
+            started: Instant::now(),
+            is_kept: self.raw.is_some(),
+            error: None,
         };
-        match sent {
-            Ok((answer, took)) => Ok(Exchange {
-                request,
-                answer,
-                took,
-            }),
-            Err(error) => {
-                self.client.lost.store(true, Ordering::Relaxed);
-                let expected = format!("a response within {} s", self.timeout.as_secs_f32());
-                let actual = match io_kind(&error) {
-                    Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => NO_RESPONSE.to_owned(),
-                    _ => format!("{error:#}"),
-                };
-                Err(Failure::of(&request, expected, actual))
+        self.transmit(pending, bytes);
+    }
+
+    fn transmit(&mut self, mut pending: Pending, bytes: &[u8]) {
+        let sent = self.open().and_then(|raw| Ok(raw.send(bytes)?));
+        pending.error = sent.err();
+        self.pending = Some(pending);
+    }
+
+    /// Reads the response to the request in flight.
+    fn finish(&mut self) -> Result<Exchange, Failure> {
+        loop {
+            if let Some(exchange) = self.progress() {
+                return exchange;
             }
         }
     }
 
-    fn send_once(&mut self, request: &Request) -> anyhow::Result<(Answer, Duration)> {
-        let started = Instant::now();
-        let connection = self.open()?;
-        let answer = if request.is_head() {
-            connection.send(request.bytes())?;
-            connection.head()
-        } else {
-            // The response may come before all is sent, and the connection be closed.
-            let sent = connection.send(request.bytes());
-            let answer = connection.answer();
-            answer.map_err(|error| sent.err().map_or(error, Into::into))
+    fn time_left(&self) -> Duration {
+        let started = self.pending.as_ref().map(|pending| pending.started);
+        let waited = started.map_or(Duration::ZERO, |started| started.elapsed());
+        self.timeout.saturating_sub(waited)
+    }
+
+    /// Reads once, and returns the exchange if it has ended. A kept connection that the contender has
+    /// closed meanwhile is replaced once, as every client does (RFC 9112, 9.3.1).
+    fn progress(&mut self) -> Option<Result<Exchange, Failure>> {
+        let mut pending = self.pending.take()?;
+        let answer = match &mut self.raw {
+            Some(raw) => raw.progress(pending.request.is_head()),
+            None => Err(anyhow!(raw::CLOSED)),
         };
-        let is_kept = answer.as_ref().is_ok_and(|answer| {
-            let closes = answer.header("connection") == Some("close");
-            !closes && (request.is_head() || answer.is_delimited())
-        });
-        if !is_kept {
-            self.raw = None;
+        let took = pending.started.elapsed();
+        match answer {
+            Ok(None) => {
+                self.pending = Some(pending);
+                None
+            }
+            Ok(Some(answer)) => {
+                if answer.closes {
+                    self.raw = None;
+                }
+                let request = pending.request;
+                Some(Ok(Exchange {
+                    request,
+                    answer,
+                    took,
+                }))
+            }
+            Err(error) => {
+                self.raw = None;
+                let error = pending.error.take().unwrap_or(error);
+                if pending.is_kept && is_closed(&error) {
+                    pending.is_kept = false;
+                    let bytes = pending.request.bytes();
+                    self.transmit(pending, &bytes);
+                    return None;
+                }
+                Some(Err(self.lost(&pending.request, &error)))
+            }
         }
-        Ok((answer?, started.elapsed()))
+    }
+
+    fn lost(&self, request: &Request, error: &anyhow::Error) -> Failure {
+        self.client.lost.store(true, Ordering::Relaxed);
+        let expected = format!("a response within {} s", self.timeout.as_secs_f32());
+        let actual = match io_kind(error) {
+            Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => NO_RESPONSE.to_owned(),
+            _ => format!("{error:#}"),
+        };
+        Failure::of(request, expected, actual)
     }
 }
 

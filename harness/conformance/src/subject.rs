@@ -6,20 +6,23 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use schema::{Claims, fixtures, routes};
 use testbed::secrets::Secrets;
-use testbed::token;
+use testbed::{raw, token};
 
 use crate::client::{CONNECTIONS, Client, Exchange, TIMEOUT};
 use crate::database::{self, Database};
 use crate::request::Request;
 use crate::upstream::{self, Behaviour, RecordingUpstream};
-use crate::verdict::Verdict;
+use crate::verdict::{Failure, Verdict};
 use crate::{Dependency, random};
 
 /// Delay of the upstream while the contender's concurrency is probed.
 const PROBE_DELAY: Duration = Duration::from_millis(300);
+
+/// Time for one of several addresses to accept a connection.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Attempts to get any response from a contender that lost one: a supervisor of its own may restart
 /// it after a crash.
@@ -40,7 +43,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Parses the URL of a contender and resolves its host.
+    /// Parses the URL of a contender and resolves its host. Of several addresses it takes the first that
+    /// accepts a connection, or the first of all.
     ///
     /// # Errors
     /// It is not an `http://` URL, or its host is not known.
@@ -63,10 +67,11 @@ impl Target {
             false => format!("{host}:80"),
         };
         let addresses = with_port.to_socket_addrs();
-        let mut addresses = addresses.with_context(|| format!("looking up {host}"))?;
-        let Some(address) = addresses.next() else {
-            bail!("{host} has no address");
-        };
+        let addresses: Vec<_> = addresses
+            .with_context(|| format!("looking up {host}"))?
+            .collect();
+        let address = first_accepting(&addresses);
+        let address = address.with_context(|| format!("{host} has no address"))?;
         Ok(Self {
             address,
             host: host.to_owned(),
@@ -96,6 +101,17 @@ impl Target {
     }
 }
 
+/// Returns the first address that accepts a connection, or the first of all.
+fn first_accepting(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let accepts =
+        |address: &&SocketAddr| raw::Connection::open_within(**address, ADDRESS_TIMEOUT).is_ok();
+    let accepting = match addresses {
+        [only] => Some(only),
+        several => several.iter().find(accepts),
+    };
+    accepting.or(addresses.first()).copied()
+}
+
 /// A contender under check.
 pub struct Subject {
     pub(crate) client: Client,
@@ -107,6 +123,8 @@ pub struct Subject {
     is_concurrent: OnceLock<bool>,
     /// Requests per connection where a check sends thousands.
     burst: AtomicUsize,
+    /// The responses to thousands of `GET /info`, and of `POST /movies` with k6's movie.
+    bursts: [OnceLock<Result<Vec<Exchange>, Failure>>; 2],
     /// True once the contender answers nothing: no more requests are sent.
     is_gone: AtomicBool,
     /// Held while a check finds out if the contender is gone.
@@ -129,6 +147,7 @@ impl Subject {
             database,
             is_concurrent: OnceLock::new(),
             burst: AtomicUsize::new(1),
+            bursts: Default::default(),
             is_gone: AtomicBool::new(false),
             attempts: Mutex::new(()),
         }
@@ -182,10 +201,26 @@ impl Subject {
         &self,
         request: &Request,
         each: usize,
-    ) -> impl Iterator<Item = Verdict<Exchange>> + use<> {
+    ) -> impl Iterator<Item = Result<Exchange, Failure>> + use<> {
         let list = vec![request.clone(); each.min(self.burst())];
         let lists = vec![list; CONNECTIONS];
         self.client.send_at_once(lists).into_iter().flatten()
+    }
+
+    /// Returns the responses to thousands of `GET /info`. They are sent once: several checks judge them.
+    pub(crate) fn info_burst(&self) -> Verdict<&[Exchange]> {
+        self.kept_burst(0, || self.get(routes::INFO))
+    }
+
+    /// Returns the responses to thousands of k6's `POST /movies`, likewise.
+    pub(crate) fn movies_burst(&self) -> Verdict<&[Exchange]> {
+        self.kept_burst(1, || self.post_k6_movie())
+    }
+
+    fn kept_burst(&self, index: usize, request: impl Fn() -> Request) -> Verdict<&[Exchange]> {
+        let kept =
+            self.bursts[index].get_or_init(|| self.send_burst(&request(), self.burst()).collect());
+        Ok(kept.as_ref().map_err(Failure::clone)?)
     }
 
     /// Returns the first of these dependencies that the harness does not control.
@@ -285,5 +320,22 @@ impl Subject {
     /// Sends a request on a connection of its own.
     pub(crate) fn send(&self, request: Request) -> Verdict<Exchange> {
         self.client.send_within(request, TIMEOUT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn address_that_refuses_is_skipped() {
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let accepting = listen();
+        let refusing = listen().local_addr().unwrap();
+        let address = accepting.local_addr().unwrap();
+        assert_eq!(first_accepting(&[refusing, address]), Some(address));
+        assert_eq!(first_accepting(&[refusing, refusing]), Some(refusing));
     }
 }

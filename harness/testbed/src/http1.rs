@@ -4,8 +4,8 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Most header fields of a response.
-const FIELDS_MAX: usize = 64;
+/// Most header fields of a response. The table is on the stack and not initialised, so its size costs nothing.
+const FIELDS_MAX: usize = 128;
 
 /// The error of bytes that are not an HTTP/1 response.
 pub const MALFORMED: &str = "malformed";
@@ -14,7 +14,7 @@ pub const MALFORMED: &str = "malformed";
 #[derive(Debug, PartialEq)]
 pub struct Response {
     pub status: u16,
-    /// The content type is JSON, with or without parameters.
+    /// The content type is JSON or of the suffix `+json`, with or without parameters.
     pub is_json: bool,
     /// The requested header field is present.
     pub has_header: bool,
@@ -32,7 +32,7 @@ pub struct Response {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Head {
     pub status: u16,
-    /// The server closes the connection after the response.
+    /// The server says that it closes the connection after the response.
     pub closes: bool,
     framing: Framing,
     /// Bytes of the head, empty line included.
@@ -82,7 +82,7 @@ pub fn response(
             status: head.status,
             is_json,
             has_header,
-            closes: head.closes,
+            closes: head.closes || !head.is_delimited(),
             start,
             body,
             end,
@@ -101,11 +101,10 @@ pub fn head(
 ) -> Result<Option<Head>, &'static str> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
-    let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut parsed,
-        buffer,
-        &mut fields,
-    );
+    // A client unfolds header lines (RFC 9112, section 5.2).
+    let status = httparse::ParserConfig::default()
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .parse_response_with_uninit_headers(&mut parsed, buffer, &mut fields);
     let length = match status {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
@@ -130,7 +129,7 @@ pub fn head(
                 }
             }
             14 if is("content-length") => {
-                let length = number(field.value, 10).ok_or(MALFORMED)?;
+                let length = number(field.value.trim_ascii(), 10).ok_or(MALFORMED)?;
                 if body_length.is_some_and(|other| other != length) {
                     return Err(MALFORMED);
                 }
@@ -149,7 +148,7 @@ pub fn head(
         _ => Framing::EndOfConnection,
     };
     // A transfer coding in HTTP/1.0 is faulty framing (RFC 9112, section 6.1).
-    closes |= framing == Framing::EndOfConnection || (is_old && codings.is_some());
+    closes |= is_old && codings.is_some();
     Ok(Some(Head {
         status,
         closes,
@@ -163,6 +162,12 @@ impl Head {
     #[must_use]
     pub fn is_interim(&self) -> bool {
         matches!(self.status, 100..200) && self.status != 101
+    }
+
+    /// Returns true if the body ends before the connection does.
+    #[must_use]
+    pub fn is_delimited(&self) -> bool {
+        self.framing != Framing::EndOfConnection
     }
 }
 
@@ -254,12 +259,13 @@ fn is_chunked(codings: &[u8]) -> bool {
 }
 
 fn is_json_type(value: &[u8]) -> bool {
-    const JSON: &[u8] = b"application/json";
-    let Some((essence, rest)) = value.split_at_checked(JSON.len()) else {
-        return false;
+    let essence = value.split(|byte| *byte == b';').next();
+    let essence = essence.unwrap_or_default().trim_ascii();
+    let ends_with = |suffix: &[u8]| {
+        let start = essence.len().checked_sub(suffix.len());
+        start.is_some_and(|start| essence[start..].eq_ignore_ascii_case(suffix))
     };
-    let rest = rest.trim_ascii_start();
-    essence.eq_ignore_ascii_case(JSON) && (rest.is_empty() || rest.starts_with(b";"))
+    essence.eq_ignore_ascii_case(b"application/json") || ends_with(b"+json")
 }
 
 /// Parses digits without a sign, which `from_str_radix` would accept.
@@ -338,6 +344,15 @@ mod tests {
     }
 
     #[test]
+    fn folded_header_line_is_one_value() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Type: application/json;\r\n charset=utf-8\r\n\
+             Content-Length:\r\n\t2\r\n\r\n{}";
+        let found = parsed(text).unwrap().unwrap();
+        assert!(found.is_json);
+        assert_eq!(found.end, text.len());
+    }
+
+    #[test]
     fn status_without_a_body_ignores_the_framing_fields() {
         for text in [
             "HTTP/1.1 204 No Content\r\n\r\n",
@@ -386,6 +401,7 @@ mod tests {
             ("application/json", true),
             ("APPLICATION/JSON;charset=utf-8", true),
             ("application/json ; charset=utf-8", true),
+            ("application/vnd.api+JSON;charset=utf-8", true),
             ("application/jsonp", false),
             ("text/html", false),
             ("", false),

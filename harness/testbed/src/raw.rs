@@ -6,6 +6,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::http1::{self, Head};
 
@@ -35,6 +37,8 @@ pub struct Connection {
     until: Option<Instant>,
     /// Bytes that were received and not yet consumed.
     received: Vec<u8>,
+    /// The head of a response whose body is not complete.
+    begun: Option<(Head, Answer)>,
 }
 
 /// One response.
@@ -45,6 +49,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body, chunks joined.
     pub body: Vec<u8>,
+    /// The server closes the connection after the response.
+    pub closes: bool,
 }
 
 impl Answer {
@@ -56,14 +62,6 @@ impl Answer {
             (Some((_, value)), None) => Some(value),
             _ => None,
         }
-    }
-
-    /// Returns true if the body ends before the connection does.
-    #[must_use]
-    pub fn is_delimited(&self) -> bool {
-        self.header("content-length").is_some()
-            || self.header("transfer-encoding").is_some()
-            || matches!(self.status, 100..200 | 204 | 304)
     }
 
     /// Returns the body as text; invalid UTF-8 is replaced.
@@ -100,6 +98,7 @@ impl Connection {
             whole: None,
             until: None,
             received: Vec::new(),
+            begun: None,
         })
     }
 
@@ -147,79 +146,126 @@ impl Connection {
     /// # Errors
     /// The same as of [`Connection::send`] and [`Connection::answer`].
     pub fn ask(&mut self, request: impl AsRef<[u8]>) -> Result<Answer> {
-        let head_only = request.as_ref().starts_with(b"HEAD ");
+        let is_head = request.as_ref().starts_with(b"HEAD ");
         self.send(request).context("sending the request")?;
-        if head_only {
-            self.head()
-        } else {
-            self.answer()
-        }
+        self.final_answer(is_head)
     }
 
-    /// Reads one response with its body. An interim response is a response of its own.
+    /// Reads one response with its body, and skips interim responses.
     ///
     /// # Errors
     /// The connection ended or timed out before the response was complete, or it is malformed or too
     /// long.
     pub fn answer(&mut self) -> Result<Answer> {
-        let (head, mut answer) = self.read_head()?;
-        let mut ended = false;
+        self.final_answer(false)
+    }
+
+    fn final_answer(&mut self, is_head: bool) -> Result<Answer> {
+        self.begin();
         loop {
-            let body = http1::body(&mut self.received, &head, 0, ended);
-            match body
-                .map_err(anyhow::Error::msg)
-                .context("reading the body")?
-            {
-                Some((body, end)) => {
-                    answer.body = self.received[body].to_vec();
-                    self.received.drain(..end);
-                    return Ok(answer);
-                }
-                None if ended => {
-                    let error = io::Error::from(ErrorKind::UnexpectedEof);
-                    return Err(error).context("reading the body");
-                }
-                None => ended = self.receive().context("reading the body")? == 0,
+            if let Some(answer) = self.progress(is_head)? {
+                return Ok(answer);
             }
         }
     }
 
-    /// Reads only the head of a response, as after HEAD.
+    /// Reads only the head of a response, which may be an interim one.
     ///
     /// # Errors
     /// The same as of [`Connection::answer`].
     pub fn head(&mut self) -> Result<Answer> {
-        Ok(self.read_head()?.1)
-    }
-
-    fn read_head(&mut self) -> Result<(Head, Answer)> {
         self.begin();
         loop {
-            let mut headers = Vec::new();
-            let head = http1::head(&self.received, |name, value| {
-                let value = String::from_utf8_lossy(value).into_owned();
-                headers.push((name.to_ascii_lowercase(), value));
-            });
-            if let Some(head) = head
-                .map_err(anyhow::Error::msg)
-                .context("parsing the head")?
-            {
-                self.received.drain(..head.length);
-                let answer = Answer {
-                    status: head.status,
-                    headers,
-                    body: Vec::new(),
-                };
-                return Ok((head, answer));
+            if let Some((_, answer)) = self.parse_head()? {
+                return Ok(answer);
             }
-            ensure!(
-                self.received.len() <= HEAD_MAX,
-                "a response head of more than {HEAD_MAX} bytes"
-            );
-            let read = self.receive().context("reading the head")?;
-            ensure!(read > 0 || !self.received.is_empty(), CLOSED);
-            ensure!(read > 0, "connection closed in the head of a response");
+            self.receive_some()?;
         }
+    }
+
+    /// Reads once, and returns the response if it is complete. `is_head` says that it answers HEAD and
+    /// has no body.
+    ///
+    /// # Errors
+    /// The same as of [`Connection::answer`].
+    pub fn progress(&mut self, is_head: bool) -> Result<Option<Answer>> {
+        let answer = self.parse(is_head, false)?;
+        if answer.is_some() {
+            return Ok(answer);
+        }
+        let ended = self.receive_some()? == 0;
+        let answer = self.parse(is_head, ended)?;
+        if ended && answer.is_none() {
+            let error = io::Error::from(ErrorKind::UnexpectedEof);
+            return Err(error).context("reading the body");
+        }
+        Ok(answer)
+    }
+
+    /// Takes the final response from the received bytes, if it is complete.
+    fn parse(&mut self, is_head: bool, ended: bool) -> Result<Option<Answer>> {
+        let (head, mut answer) = loop {
+            match self.begun.take() {
+                Some(begun) => break begun,
+                None => match self.parse_head()? {
+                    Some((head, _)) if head.is_interim() => {}
+                    Some(begun) => self.begun = Some(begun),
+                    None => return Ok(None),
+                },
+            }
+        };
+        if is_head {
+            return Ok(Some(answer));
+        }
+        answer.closes |= !head.is_delimited();
+        let body = http1::body(&mut self.received, &head, 0, ended);
+        let body = body.map_err(anyhow::Error::msg);
+        match body.context("reading the body")? {
+            Some((body, end)) => {
+                answer.body = self.received[body].to_vec();
+                self.received.drain(..end);
+                Ok(Some(answer))
+            }
+            None => {
+                self.begun = Some((head, answer));
+                Ok(None)
+            }
+        }
+    }
+
+    fn parse_head(&mut self) -> Result<Option<(Head, Answer)>> {
+        let mut headers = Vec::new();
+        let head = http1::head(&self.received, |name, value| {
+            let value = String::from_utf8_lossy(value).into_owned();
+            headers.push((name.to_ascii_lowercase(), value));
+        });
+        let head = head.map_err(anyhow::Error::msg);
+        let Some(head) = head.context("parsing the head")? else {
+            return Ok(None);
+        };
+        self.received.drain(..head.length);
+        let answer = Answer {
+            status: head.status,
+            headers,
+            body: Vec::new(),
+            closes: head.closes,
+        };
+        Ok(Some((head, answer)))
+    }
+
+    /// Reads more of a response. The connection may end in a body only: that may be the body's end.
+    fn receive_some(&mut self) -> Result<usize> {
+        if self.begun.is_some() {
+            return self.receive().context("reading the body");
+        }
+        ensure!(
+            self.received.len() <= HEAD_MAX,
+            "a response head of more than {HEAD_MAX} bytes"
+        );
+        let read = self.receive().context("reading the head")?;
+        ensure!(read > 0 || !self.received.is_empty(), CLOSED);
+        ensure!(read > 0, "connection closed in the head of a response");
+        Ok(read)
     }
 
     /// Waits for the end of the connection. Returns true if the peer closed it, false if it reset it.
@@ -312,6 +358,24 @@ impl Connection {
             }
         }
     }
+}
+
+/// Waits for at most `time` until there is something to read, and says for each connection if there is.
+///
+/// # Errors
+/// The system refuses.
+pub fn readable(connections: &[&Connection], time: Duration) -> io::Result<Vec<bool>> {
+    let sockets = connections.iter().map(|connection| &connection.socket);
+    let mut sockets: Vec<_> = sockets
+        .map(|socket| PollFd::new(socket, PollFlags::IN))
+        .collect();
+    let time = Timespec::try_from(time).map_err(io::Error::other)?;
+    match poll(&mut sockets, Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = sockets.iter().map(PollFd::revents);
+    Ok(flags.map(|flags| !flags.is_empty()).collect())
 }
 
 #[cfg(test)]

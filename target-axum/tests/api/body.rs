@@ -90,7 +90,7 @@ fn continue_is_sent_when_the_body_is_wanted_only() {
         let length = format!("content-length: {}", movie().len());
         let mut connection = target.connect();
         connection.send(movie_head(&[expect, &length])).unwrap();
-        assert_eq!(connection.answer().unwrap().status, 100);
+        assert_eq!(connection.head().unwrap().status, 100);
         assert_eq!(connection.ask(movie()).unwrap().status, 201);
 
         let too_long = format!("content-length: {}", REQUEST_BODY_MAX_BYTES + 1);

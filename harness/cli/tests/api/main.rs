@@ -10,4 +10,5 @@ mod kit;
 mod sandbox;
 mod server;
 mod stand_in;
+mod unusual;
 mod up;

@@ -9,6 +9,11 @@ const RESPONSE: &[u8] =
 
 /// Serves on a free port until the process ends.
 pub(crate) fn start() -> SocketAddr {
+    start_with(serve)
+}
+
+/// Runs `serve` with a listener on a free port.
+pub(crate) fn start_with(serve: fn(&TcpListener)) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || serve(&listener));
@@ -18,13 +23,16 @@ pub(crate) fn start() -> SocketAddr {
 /// Serves until the process ends.
 pub(crate) fn serve(listener: &TcpListener) {
     for client in listener.incoming().flatten() {
-        thread::spawn(move || while respond(&client).is_some() {});
+        thread::spawn(move || while respond(&client, |_| RESPONSE).is_some() {});
     }
 }
 
 /// Reads one request and responds; none once the connection is closed.
-fn respond(mut client: &TcpStream) -> Option<()> {
+pub(crate) fn respond(mut client: &TcpStream, response: fn(&str) -> &'static [u8]) -> Option<()> {
     let mut reader = BufReader::new(client);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let path = first.split(' ').nth(1)?;
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -38,5 +46,5 @@ fn respond(mut client: &TcpStream) -> Option<()> {
         }
     }
     reader.read_exact(&mut vec![0; length]).ok()?;
-    client.write_all(RESPONSE).ok()
+    client.write_all(response(path)).ok()
 }

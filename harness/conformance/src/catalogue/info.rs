@@ -19,7 +19,7 @@ pub(super) fn checks() -> Vec<Check> {
         work.check(
             "info/value",
             "Each of thousands of responses has the whole value.",
-            |subject| burst(subject)?.iter().try_for_each(is_info),
+            |subject| subject.info_burst()?.iter().try_for_each(is_info),
         ),
         of_id.check(
             "info/fresh-ids",
@@ -63,8 +63,7 @@ pub(super) fn is_info(exchange: &Exchange) -> Verdict {
 }
 
 fn ids(subject: &Subject) -> Verdict<Vec<Uuid>> {
-    let exchanges = burst(subject)?;
-    let ids = exchanges.iter().map(|exchange| {
+    let ids = subject.info_burst()?.iter().map(|exchange| {
         let id = exchange.answer.header(routes::RESPONSE_ID);
         let id = id.unwrap_or_default();
         match parse_uuid_v4(id) {
@@ -73,10 +72,4 @@ fn ids(subject: &Subject) -> Verdict<Vec<Uuid>> {
         }
     });
     ids.collect()
-}
-
-/// Receives thousands of responses, on all connections at once.
-fn burst(subject: &Subject) -> Verdict<Vec<Exchange>> {
-    let request = subject.get(routes::INFO);
-    subject.send_burst(&request, subject.burst()).collect()
 }

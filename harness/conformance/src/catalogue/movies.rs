@@ -144,9 +144,7 @@ fn user(subject: &Subject) -> Verdict {
 }
 
 fn ids(subject: &Subject) -> Verdict<Vec<Uuid>> {
-    let exchanges = subject.send_burst(&subject.post_k6_movie(), subject.burst());
-    let ids = exchanges.map(|exchange| {
-        let exchange = exchange?;
+    let ids = subject.movies_burst()?.iter().map(|exchange| {
         let id = exchange.has_status(201)?.field("/id")?;
         match id.as_str().and_then(parse_uuid_v4) {
             Some(id) => Ok(id),
