@@ -55,6 +55,7 @@ struct Group {
     source: &'static str,
     needs: &'static [Dependency],
     fault: bool,
+    waits: bool,
 }
 
 impl Group {
@@ -64,6 +65,7 @@ impl Group {
             source,
             needs: &[],
             fault: false,
+            waits: false,
         }
     }
 
@@ -88,6 +90,12 @@ impl Group {
         Self { fault, ..self }
     }
 
+    /// Sets that the checks mostly wait.
+    fn waits(self) -> Self {
+        let waits = true;
+        Self { waits, ..self }
+    }
+
     /// Creates a check of the group.
     fn check(
         self,
@@ -102,6 +110,7 @@ impl Group {
             source: self.source,
             needs: self.needs,
             fault: self.fault,
+            waits: self.waits,
             declarable: self.level == Level::Strict,
             run: Box::new(run),
         }

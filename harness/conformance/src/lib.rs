@@ -65,6 +65,8 @@ pub struct Check {
     needs: &'static [Dependency],
     /// True if the check causes a fault; such checks run last.
     fault: bool,
+    /// True if the check mostly waits; such checks start first.
+    waits: bool,
     /// True if a contender may declare that it deviates.
     declarable: bool,
     run: Box<dyn Fn(&Subject) -> Verdict + Send + Sync>,

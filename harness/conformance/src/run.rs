@@ -1,4 +1,5 @@
-//! Runs checks against a contender: level by level, faults last, the checks of a stage at the same time.
+//! Runs checks against a contender: those of level `core` first, faults last, the checks of a stage at
+//! the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,7 +106,8 @@ pub fn run_watched(
     let mut done = 0;
     for stage in 0..=FAULTS {
         let indices = (0..checks.len()).filter(|index| stage_of(&checks[*index]) == stage);
-        let indices: Vec<_> = indices.collect();
+        let mut indices: Vec<_> = indices.collect();
+        indices.sort_by_key(|index| !checks[*index].waits);
         let mut left = indices.len();
         let results = spawn(subject, &checks, indices, stage);
         while left > 0 {
@@ -131,14 +133,13 @@ pub fn run_watched(
 }
 
 /// The last stage.
-const FAULTS: usize = 3;
+const FAULTS: usize = 2;
 
 fn stage_of(check: &Check) -> usize {
     match (check.level, check.fault) {
         (Level::Core, _) => 0,
-        (Level::Work, _) => 1,
-        (Level::Strict, false) => 2,
-        (Level::Strict, true) => FAULTS,
+        (_, false) => 1,
+        (_, true) => FAULTS,
     }
 }
 
@@ -153,9 +154,10 @@ fn spawn(
     stage: usize,
 ) -> mpsc::Receiver<Done> {
     let (sender, results) = mpsc::channel();
+    let waiting = indices.iter().filter(|index| checks[**index].waits).count();
     let threads = match stage {
         FAULTS => FAULT_CONCURRENCY,
-        _ => CONCURRENCY,
+        _ => CONCURRENCY + waiting,
     };
     let threads = threads.min(indices.len());
     let shared = Arc::new((AtomicUsize::new(0), indices));

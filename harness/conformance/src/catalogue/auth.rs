@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod signer;
+mod time;
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use schema::{Claims, ErrorCode, Profile, fixtures, routes};
 use self::signer::{Bearer, Headers, Signer};
 use super::{AUTHENTICATION, Group, movies, value};
 use crate::client::Exchange;
+use crate::database::Guard;
 use crate::request::Request;
 use crate::verdict::{Verdict, ensure};
 use crate::{Check, Dependency, Subject, random};
@@ -52,12 +54,16 @@ impl Endpoint {
         }
     }
 
-    /// Sends the request while no other check counts its scan of the database.
-    fn send(self, subject: &Subject, headers: &[String]) -> Verdict<Exchange> {
-        let _guard = match self {
+    /// Keeps other checks from counting the scan of a request among theirs.
+    fn guard(self, subject: &Subject) -> Option<Guard<'_>> {
+        match self {
             Self::Movies => None,
             Self::UsersMe => subject.database_if_any(),
-        };
+        }
+    }
+
+    fn send(self, subject: &Subject, headers: &[String]) -> Verdict<Exchange> {
+        let _guard = self.guard(subject);
         subject.send(self.request(subject, headers))
     }
 }
@@ -68,6 +74,7 @@ pub(super) fn checks() -> Vec<Check> {
         for case in bad::cases().into_iter().filter(|case| case.is_work) {
             checks.push(refuses(endpoint, case));
         }
+        checks.extend(time::checks(endpoint));
         checks.extend(bad::cases().into_iter().map(|case| is_401(endpoint, case)));
         checks.extend(
             good::cases()

@@ -6,7 +6,7 @@ use schema::{Product, fixtures, routes};
 use serde_json::Value;
 
 use super::{ENDPOINTS, Group, value};
-use crate::upstream::{Behaviour, Guard};
+use crate::upstream::Behaviour;
 use crate::verdict::{Failure, Verdict, ensure};
 use crate::{Check, Dependency, Subject, random};
 
@@ -30,10 +30,7 @@ pub(super) fn checks() -> Vec<Check> {
         work.check(
             "catalog/product",
             "The response is the upstream's product, with random texts, numbers and tags.",
-            |subject| {
-                let upstream = subject.upstream()?;
-                (0..10).try_for_each(|_| is_product(subject, &upstream, &random::product()))
-            },
+            |subject| are_products(subject, (0..10).map(|_| Ok(random::product()))),
         ),
         work.check(
             "catalog/no-old-product",
@@ -142,23 +139,32 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// Serves a product and fails unless it is the response.
-fn is_product(subject: &Subject, upstream: &Guard<'_>, product: &Product<'_>) -> Verdict {
-    upstream.serve(random::javascript(product));
-    let exchange = subject.send(subject.get(routes::CATALOG))?;
-    exchange.is(200, &value(product))
+/// Serves each product in its turn and fails unless it is the response to the same request on one
+/// connection.
+fn are_products<'a>(
+    subject: &Subject,
+    products: impl Iterator<Item = Verdict<Product<'a>>>,
+) -> Verdict {
+    let upstream = subject.upstream()?;
+    let mut connection = subject.client.connection();
+    for product in products {
+        let product = product?;
+        upstream.serve(random::javascript(&product));
+        let exchange = connection.send(subject.get(routes::CATALOG))?;
+        exchange.is(200, &value(&product))?;
+    }
+    Ok(())
 }
 
 /// Serves the contract's product with another price for each request.
 fn no_old_product(subject: &Subject) -> Verdict {
-    let upstream = subject.upstream()?;
-    for _ in 0..REQUESTS {
+    let products = (0..REQUESTS).map(|_| {
         let price = f64::from(fastrand::u32(1..1_000_000)) / 100.0;
         let known = schema::json::from_slice(fixtures::PRODUCT_JSON.as_bytes());
         let product: Product<'_> = known.map_err(|_| anyhow::anyhow!("the product of schema/"))?;
-        is_product(subject, &upstream, &Product { price, ..product })?;
-    }
-    Ok(())
+        Ok(Product { price, ..product })
+    });
+    are_products(subject, products)
 }
 
 fn one_call(subject: &Subject) -> Verdict {

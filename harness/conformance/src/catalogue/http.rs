@@ -1,6 +1,6 @@
 //! Rules of HTTP and the contract for every path: methods, heads, clients of any kind.
 
-use schema::{ErrorCode, fixtures, routes};
+use schema::{ErrorCode, NewMovie, fixtures, routes};
 
 use super::{ERRORS, Group, info, movies, value};
 use crate::request::Request;
@@ -26,6 +26,16 @@ pub(super) fn checks() -> Vec<Check> {
             "http/any-client",
             "The four endpoints answer every client alike, whatever its name and the order of its headers.",
             any_client,
+        ),
+        Group::work("docs/CONTRACT.md#endpoints-of-the-target; RFC 9112, 2").check(
+            "http/split-requests",
+            "A request may arrive in two parts, whatever byte of its head or its body the second starts with.",
+            split_requests,
+        ),
+        Group::work("docs/CONTRACT.md#endpoints-of-the-target; RFC 9112, 9.3.2").check(
+            "http/pipelined",
+            "Requests that arrive at once on a connection are answered in their order, unless it is closed.",
+            pipelined,
         ),
         strict.check("http/404", "An unknown path is 404.", |subject| {
             let paths = ["/no-such-path", "/", "/info/", "/movies/1", "/users", "/INFO"];
@@ -117,6 +127,52 @@ fn any_client(subject: &Subject) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Creates a movie whose rating is no integer: another check is of those.
+fn random_movie() -> NewMovie<'static> {
+    NewMovie {
+        rating: 7.25,
+        ..random::movie()
+    }
+}
+
+fn split_requests(subject: &Subject) -> Verdict {
+    let (claims, movie) = (random::claims(), random_movie());
+    let request = subject.post_movie(&claims, random::javascript(&movie));
+    let exchanges = subject
+        .client
+        .send_in_two(&request, &boundaries(&request.bytes()));
+    for exchange in exchanges {
+        movies::is_movie(&exchange?, &value(&movie), &claims)?;
+    }
+    Ok(())
+}
+
+/// Returns the places between two bytes of another kind, such as a letter and a colon, and those inside
+/// of a character.
+fn boundaries(bytes: &[u8]) -> Vec<usize> {
+    let kind = |byte: u8| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' => 'a',
+        other => char::from(other),
+    };
+    let is_boundary = |place: &usize| kind(bytes[place - 1]) != kind(bytes[*place]);
+    (1..bytes.len()).filter(is_boundary).collect()
+}
+
+fn pipelined(subject: &Subject) -> Verdict {
+    let (claims, movie) = (random::claims(), random_movie());
+    let info = subject.get(routes::INFO);
+    let post = subject.post_movie(&claims, random::javascript(&movie));
+    let requests = [info.clone(), info, post];
+    let exchanges = subject.client.send_pipelined(&requests)?;
+    for exchange in exchanges.iter().take(2) {
+        info::is_info(exchange)?;
+    }
+    match exchanges.get(2) {
+        Some(exchange) => movies::is_movie(exchange, &value(&movie), &claims),
+        None => Ok(()),
+    }
 }
 
 fn method_not_allowed(subject: &Subject, path: &str, allowed: &str) -> Verdict {

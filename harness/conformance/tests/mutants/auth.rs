@@ -75,7 +75,13 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             mutants.push(endpoint.accepts(case, format!("{name}/401-{case}"), *applies));
         }
         for (case, applies) in cases::GOOD {
-            mutants.push(endpoint.refuses(case, case, *applies));
+            let mut mutant = endpoint.refuses(case, case, *applies);
+            mutant.trips += &match *case {
+                "exp-to-come" => format!(" {name}/refuses-kept-expired"),
+                "nbf-past" => format!(" {name}/accepts-kept-refused"),
+                _ => String::new(),
+            };
+            mutants.push(mutant);
         }
         let trips = [
             "refuses-bad-signature",

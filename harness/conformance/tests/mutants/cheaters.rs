@@ -1,8 +1,9 @@
 //! Services that cheat: each leaves out some of the work, and each is caught.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::AUTHORIZATION;
@@ -10,20 +11,26 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use schema::routes::{CATALOG, INFO, MOVIES, PROXY, RESPONSE_ID, USERS_ME};
+use schema::{Claims, ErrorCode};
+use uuid::Uuid;
 
 use crate::call::{Kind, on, with_response};
 use crate::credentials::Credentials;
-use crate::mutant::{Mutant, Target, json};
+use crate::mutant::{Mutant, Target, changed, error, json, without_body};
+use crate::post::parse_movie;
+use crate::wire::repeat_first;
 
 /// Requests to each endpoint that a cheater serves honestly.
 const WARM_UP: usize = 100;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The checks that a constant response fails.
 const EVERYTHING: &str = "info/200 movies/201 catalog/200 users-me/200 info/value info/fresh-ids \
     info/random-ids movies/echo movies/integer-rating movies/decodes movies/user movies/fresh-ids \
     movies/random-ids movies/at-once catalog/product catalog/no-old-product catalog/one-call \
     catalog/call catalog/decodes catalog/at-once users-me/row users-me/changed-row \
-    users-me/one-query users-me/at-once */refuses-* http/any-client *";
+    users-me/one-query users-me/at-once */refuses-* http/any-client http/split-requests http/pipelined *";
 
 /// The checks that a constant body fails.
 const EVERY_BODY: &str = "movies/201 catalog/200 users-me/200 info/value info/field-order \
@@ -31,16 +38,16 @@ const EVERY_BODY: &str = "movies/201 catalog/200 users-me/200 info/value info/fi
     movies/random-ids movies/at-once movies/field-order movies/201-* movies/accepts-* \
     catalog/product catalog/no-old-product catalog/decodes catalog/at-once catalog/field-order \
     catalog/unknown-fields catalog/proxy users-me/row users-me/changed-row users-me/at-once \
-    users-me/field-order users-me/accepts-* http/any-client";
+    users-me/field-order users-me/accepts-* http/any-client http/split-requests http/pipelined";
 
 /// The checks that an old response fails. Every request after the warm-up gets one, whatever its
 /// token or body.
 const KEPT: &str = "movies/echo catalog/no-old-product users-me/row info/*-ids movies/* catalog/* \
-    users-me/* http/any-client";
+    users-me/* http/any-client http/split-requests http/pipelined";
 
 /// The checks that empty responses after the warm-up fail.
 const EMPTY: &str = "info/value movies/echo movies/fresh-ids movies/random-ids \
-    catalog/no-old-product users-me/row info/* movies/* catalog/* users-me/* http/any-client";
+    catalog/no-old-product users-me/row info/* movies/* catalog/* users-me/* http/any-client http/split-requests http/pipelined";
 
 /// The checks of both endpoints that an unverified token fails; of the malformed tokens, one has a
 /// header that is not JSON.
@@ -85,36 +92,52 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         ),
         Mutant::honest(
             "announces-a-byte-less",
-            "info/value info/field-order info/head http/any-client",
+            "info/value info/field-order info/head http/any-client http/pipelined",
         )
         .on_the_wire(|response| announces(response, |length| length.saturating_sub(1))),
         Mutant::honest(
             "announces-a-byte-more",
             "info/* info/200 info/value info/fresh-ids info/random-ids http/any-client \
-             http/431-long-head http/400-not-http",
+             http/pipelined http/431-long-head http/400-not-http",
         )
         .on_the_wire(|response| announces(response, |length| length + 1)),
         keeps(
-            "keeps-the-product",
-            "catalog/product catalog/no-old-product catalog/one-call catalog/call catalog/decodes \
-             catalog/at-once catalog/unknown-fields http/any-client",
-            1,
+            "keeps-the-product-for-a-second",
+            "catalog/no-old-product catalog/one-call catalog/* http/*",
+            (1, SECOND),
             |sent| measured_path(sent).filter(|path| path == CATALOG),
         ),
+        Mutant::honest(
+            "keeps-the-product-of-a-connection",
+            "catalog/product catalog/no-old-product",
+        )
+        .on_the_wire(|response| repeat_first(response, "\"vendor\":")),
         keeps(
-            "keeps-the-profile-of-a-token",
-            "users-me/changed-row users-me/one-query",
-            1,
+            "keeps-the-row-of-a-token-for-a-second",
+            "users-me/changed-row users-me/one-query users-me/*",
+            (1, SECOND),
             |sent| {
                 measured_path(sent).filter(|path| path == USERS_ME)?;
                 let tokens = sent.headers.get_all(AUTHORIZATION).into_iter();
                 Some(format!("{:?}", tokens.collect::<Vec<_>>()))
             },
         ),
+        keeps_movies(),
+        keeps_tokens(
+            "keeps-verified-tokens",
+            "movies/refuses-kept-expired users-me/refuses-kept-expired",
+            |sent| sent.values.concat(),
+        ),
+        keeps_tokens(
+            "keeps-verified-tokens-by-their-signatures",
+            "*/refuses-kept-expired */refuses-bad-signature */401-bad-signature */401-*",
+            |sent| sent.parts.get(2).cloned().unwrap_or_default(),
+        ),
+        keeps_refusals(),
         keeps(
             "works-for-100-requests-and-keeps-the-last",
             KEPT,
-            WARM_UP,
+            (WARM_UP, Duration::MAX),
             measured_path,
         ),
         Mutant::change(
@@ -172,11 +195,15 @@ fn trusts_tokens(name: &str, checks: &[&str], trusts: fn(&Credentials) -> bool) 
     )
 }
 
-/// Creates a mutant that serves `honest` requests of a key, and repeats the last response afterwards.
-fn keeps(name: &str, trips: &str, honest: usize, key: fn(&Parts) -> Option<String>) -> Mutant {
-    let kept = Arc::new(Mutex::new(
-        HashMap::<String, (usize, Response<Bytes>)>::new(),
-    ));
+/// Creates a mutant that keeps its response of each key after a number of honest ones, for a time.
+fn keeps(
+    name: &str,
+    trips: &str,
+    (honest, time): (usize, Duration),
+    key: fn(&Parts) -> Option<String>,
+) -> Mutant {
+    type Kept = (usize, Instant, Response<Bytes>);
+    let kept = Arc::new(Mutex::new(HashMap::<String, Kept>::new()));
     Mutant::new(name, trips, move |target, request| {
         let kept = Arc::clone(&kept);
         async move {
@@ -186,8 +213,9 @@ fn keeps(name: &str, trips: &str, honest: usize, key: fn(&Parts) -> Option<Strin
             let Some(key) = key else {
                 return target.respond(request).await;
             };
-            if let Some((count, response)) = kept.lock().unwrap().get(&key)
+            if let Some((count, since, response)) = kept.lock().unwrap().get(&key)
                 && *count >= honest
+                && since.elapsed() < time
             {
                 return response.clone().map(Body::from);
             }
@@ -195,12 +223,106 @@ fn keeps(name: &str, trips: &str, honest: usize, key: fn(&Parts) -> Option<Strin
             let response = Response::from_parts(parts, body.collect().await.unwrap().to_bytes());
             if response.status().is_success() {
                 let mut kept = kept.lock().unwrap();
-                let count = kept.get(&key).map_or(0, |(count, _)| *count);
-                kept.insert(key, (count + 1, response.clone()));
+                let count = kept.get(&key).map_or(0, |(count, ..)| *count);
+                kept.insert(key, (count + 1, Instant::now(), response.clone()));
             }
             response.map(Body::from)
         }
     })
+}
+
+/// Keeps the movie of each head and body, and puts a fresh id in.
+fn keeps_movies() -> Mutant {
+    let kept = Arc::new(Mutex::new(HashMap::<_, Bytes>::new()));
+    Mutant::new(
+        "keeps-the-movie-of-a-request",
+        "movies/refuses-kept-expired",
+        move |target: Target, request| {
+            let kept = Arc::clone(&kept);
+            async move {
+                let token = Credentials::of(&request).values.concat();
+                let is_known = kept
+                    .lock()
+                    .unwrap()
+                    .keys()
+                    .any(|(known, _)| *known == token);
+                // A body that never comes is announced with bad tokens only.
+                if request.uri().path() != MOVIES
+                    || !is_known && target.respond(without_body(&request)).await.status() == 401
+                {
+                    return target.respond(request).await;
+                }
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await.unwrap_or_default().to_bytes();
+                let key = (token, (format!("{:?}", parts.headers), body.clone()));
+                let movie = kept.lock().unwrap().get(&key).cloned();
+                if let Some(movie) = movie {
+                    let mut movie = parse_movie(&movie);
+                    movie.id = Uuid::new_v4();
+                    return json(201, serde_json::to_vec(&movie).unwrap());
+                }
+                let response = target
+                    .respond(Request::from_parts(parts, body.into()))
+                    .await;
+                if !response.status().is_success() {
+                    return response;
+                }
+                changed(response, |response| {
+                    kept.lock().unwrap().insert(key, response.body().clone());
+                })
+                .await
+            }
+        },
+    )
+}
+
+/// Creates a mutant that verifies one token of each key, and takes its claims for those of the others.
+fn keeps_tokens(name: &str, trips: &str, key: fn(&Credentials) -> String) -> Mutant {
+    let kept = Arc::new(Mutex::new(HashMap::<String, Claims>::new()));
+    Mutant::new(name, trips, move |target: Target, request| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let (key, claims) = {
+                let sent = Credentials::of(&request);
+                (key(&sent), sent.any_claims())
+            };
+            let known = kept.lock().unwrap().get(&key).cloned();
+            if let Some(known) = known {
+                let (exp, nbf) = (None, None);
+                return target
+                    .respond_as(request, &Claims { exp, nbf, ..known })
+                    .await;
+            }
+            let response = target.respond(request).await;
+            if let Some(claims) = claims.filter(|_| response.status().is_success()) {
+                kept.lock().unwrap().insert(key, claims);
+            }
+            response
+        }
+    })
+}
+
+/// Keeps the tokens that were refused.
+fn keeps_refusals() -> Mutant {
+    let kept = Arc::new(Mutex::new(HashSet::new()));
+    Mutant::new(
+        "keeps-refused-tokens",
+        "movies/accepts-kept-refused users-me/accepts-kept-refused",
+        move |target: Target, request| {
+            let kept = Arc::clone(&kept);
+            async move {
+                let token = Credentials::of(&request).values.concat();
+                if !token.is_empty() && kept.lock().unwrap().contains(&token) {
+                    return error(ErrorCode::InvalidToken);
+                }
+                let response = target.respond(request).await;
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    kept.lock().unwrap().insert(token);
+                }
+                response
+            }
+        },
+    )
 }
 
 /// Returns the path of a request that is one of the four measured ones.

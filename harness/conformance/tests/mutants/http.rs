@@ -80,6 +80,25 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             success(READY),
             text(|_| "{\"status\":\"ok\"}".to_owned()),
         ),
+        Mutant::honest("heads-come-at-once", "http/split-requests").on_each_read(|bytes| {
+            let is_head = bytes[0].is_ascii_uppercase();
+            match is_head && head_length(bytes).is_none() {
+                true => 0,
+                false => bytes.len(),
+            }
+        }),
+        Mutant::honest("movies-come-at-once", "http/split-requests").on_each_read(|bytes| {
+            let body = head_length(bytes).map_or(&[][..], |length| &bytes[length..]);
+            match body.starts_with(b"{\"title") && !body.contains(&b'}') {
+                true => 0,
+                false => bytes.len(),
+            }
+        }),
+        Mutant::honest("requests-come-one-by-one", "http/pipelined").on_each_read(|bytes| {
+            let is_get = bytes.starts_with(b"GET ");
+            let head = head_length(bytes).filter(|_| is_get);
+            head.unwrap_or(bytes.len())
+        }),
         Mutant::honest("long-head-is-400", "http/431-long-head")
             .on_the_wire(|response| replace_start(response, "HTTP/1.1 431", "HTTP/1.1 400")),
         Mutant::honest("not-http-is-500", "http/400-not-http").on_the_wire(|response| {
@@ -90,6 +109,12 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             }
         }),
     ]
+}
+
+/// Returns the length of the head, with its empty line, that these bytes start with.
+fn head_length(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    end.map(|end| end + 4)
 }
 
 fn replace_start(response: Vec<u8>, old: &str, new: &str) -> Vec<u8> {

@@ -14,13 +14,13 @@ pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
         Mutant::change(
             "info-is-202",
-            "info/200 info/value info/head http/any-client http/431-long-head http/400-not-http",
+            "info/200 info/value info/head http/any-client http/pipelined http/431-long-head http/400-not-http",
             success(INFO),
             set_status(202),
         ),
         Mutant::change(
             "info-counts-otherwise",
-            "info/value http/any-client",
+            "info/value http/any-client http/pipelined",
             success(INFO),
             text(|text| text.replace("\"count\":42", "\"count\":43")),
         ),

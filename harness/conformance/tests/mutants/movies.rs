@@ -34,7 +34,7 @@ fn stateless() -> Vec<Mutant> {
             "movies-is-200",
             "movies/201 movies/201-* movies/accepts-* movies/401-before-body movies/at-once \
              movies/decodes movies/echo movies/field-order movies/fresh-ids movies/integer-rating \
-             movies/random-ids movies/user http/any-client",
+             movies/random-ids movies/user http/any-client http/split-requests http/pipelined",
             success(MOVIES),
             set_status(200),
         ),
@@ -43,7 +43,7 @@ fn stateless() -> Vec<Mutant> {
             "movies/201 movies/201-64-KiB movies/201-chunked movies/201-content-types \
              movies/201-depth-128 movies/201-numbers movies/accepts-* movies/401-before-body \
              movies/at-once movies/echo movies/fresh-ids movies/integer-rating movies/random-ids \
-             movies/user",
+             movies/refuses-kept-expired movies/user",
             InvalidBody,
             |post| {
                 // Only for k6: the random movies of other clients may have a fraction, or not.

@@ -21,6 +21,8 @@ use serve::{Background, RequestBody, Server, Worker};
 use target_axum::{AppState, Config};
 use tower::ServiceExt;
 
+use crate::wire::Wire;
+
 type ResponseFuture = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 type Switch = Arc<dyn Fn(Target, Request<Body>) -> ResponseFuture + Send + Sync>;
@@ -39,8 +41,8 @@ pub(crate) struct Mutant {
     pub(crate) own_postgres: bool,
     /// Requests per connection in a check's burst, if not the default.
     pub(crate) burst: Option<usize>,
-    /// Changes the bytes of every response on the wire.
-    pub(crate) wire: Option<fn(Vec<u8>) -> Vec<u8>>,
+    /// Changes bytes on the wire.
+    pub(crate) wire: Option<Wire>,
     switch: Switch,
 }
 
@@ -193,8 +195,21 @@ impl Mutant {
         }
     }
 
-    pub(crate) fn on_the_wire(self, wire: fn(Vec<u8>) -> Vec<u8>) -> Self {
-        let wire = Some(wire);
+    /// Changes the bytes of every response.
+    pub(crate) fn on_the_wire(self, response: fn(Vec<u8>) -> Vec<u8>) -> Self {
+        let wire = Some(Wire {
+            response,
+            ..Wire::HONEST
+        });
+        Self { wire, ..self }
+    }
+
+    /// Forwards only so many of the bytes that a read returns, and closes the connection after fewer.
+    pub(crate) fn on_each_read(self, request: fn(&[u8]) -> usize) -> Self {
+        let wire = Some(Wire {
+            request,
+            ..Wire::HONEST
+        });
         Self { wire, ..self }
     }
 

@@ -168,9 +168,7 @@ pub(crate) fn report(mutant: &Mutant, postgres: Postgres, options: &Options) -> 
         }
     };
     let server = mutant.start(upstream.address(), port, name);
-    let relay = mutant
-        .wire
-        .map(|change| Relay::start(server.address(), change));
+    let relay = mutant.wire.map(|wire| Relay::start(server.address(), wire));
     let address = relay.as_ref().map_or(server.address(), Relay::address);
     let target = Target::local(address);
     let subject = Subject::new(target, secrets, Some(upstream), Some(database));

@@ -1,6 +1,5 @@
 //! Mutants of `GET /users/me`.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -13,6 +12,7 @@ use crate::credentials::Credentials;
 use crate::mutant::{
     Mutant, Target, by_error, keep_first, set_header, set_status, status, success, text,
 };
+use crate::wire::repeat_first;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     let rows = Mutex::new(HashMap::new());
@@ -38,7 +38,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "users-me-keeps-the-row-of-a-connection",
             "users-me/row users-me/changed-row",
         )
-        .on_the_wire(keeps_the_first_row),
+        .on_the_wire(|response| repeat_first(response, "\"city\":")),
         Mutant::change(
             "users-me-takes-the-name-from-the-token",
             "users-me/changed-row users-me/accepts-*",
@@ -115,19 +115,4 @@ fn claims(sent: &Parts) -> Option<Claims> {
 
 fn has_nul(sent: &Parts) -> bool {
     claims(sent).is_some_and(|claims| claims.sub.contains('\0'))
-}
-
-/// Responds with the first row of a connection. Every connection has a thread of its own.
-fn keeps_the_first_row(response: Vec<u8>) -> Vec<u8> {
-    thread_local! {
-        static FIRST: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-    }
-    let text = String::from_utf8_lossy(&response);
-    let is_row = text.starts_with("HTTP/1.1 200 ")
-        && text.contains("\r\n\r\n{\"id\":")
-        && text.contains("\"city\":");
-    match is_row {
-        true => FIRST.with_borrow_mut(|first| first.get_or_insert(response).clone()),
-        false => response,
-    }
 }

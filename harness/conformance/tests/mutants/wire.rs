@@ -1,11 +1,29 @@
-//! A relay between a client and a mutant that changes the bytes of responses as no HTTP library lets
-//! a service do. It reads whole responses with a content length, one at a time.
+//! A relay between a client and a mutant that changes the bytes of requests and responses as no HTTP
+//! library lets a service do. It reads whole responses with a content length, one at a time.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+/// What a relay does with bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Wire {
+    /// Returns the bytes that are forwarded of those that a read returned. No more are read after fewer.
+    pub(crate) request: fn(&[u8]) -> usize,
+    /// Changes a response.
+    pub(crate) response: fn(Vec<u8>) -> Vec<u8>,
+}
+
+impl Wire {
+    /// Changes nothing.
+    pub(crate) const HONEST: Self = Self {
+        request: <[u8]>::len,
+        response: |response| response,
+    };
+}
 
 /// A listening relay; its threads end with the process.
 pub(crate) struct Relay {
@@ -13,12 +31,12 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn start(target: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) -> Self {
+    pub(crate) fn start(target: SocketAddr, wire: Wire) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                thread::spawn(move || relay(client, target, change));
+                thread::spawn(move || relay(client, target, wire));
             }
         });
         Self { address }
@@ -29,7 +47,7 @@ impl Relay {
     }
 }
 
-fn relay(mut client: TcpStream, target: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) {
+fn relay(mut client: TcpStream, target: SocketAddr, wire: Wire) {
     let Ok(mut server) = TcpStream::connect(target) else {
         return;
     };
@@ -45,18 +63,33 @@ fn relay(mut client: TcpStream, target: SocketAddr, change: fn(Vec<u8>) -> Vec<u
         while let Ok(count @ 1..) = from_client.read(&mut bytes) {
             // Every request is written at once, after the response to the one before.
             is_head_request.store(bytes.starts_with(b"HEAD "), Ordering::Release);
-            if to_server.write_all(&bytes[..count]).is_err() {
+            let forwarded = (wire.request)(&bytes[..count]);
+            if to_server.write_all(&bytes[..forwarded]).is_err() || forwarded < count {
                 break;
             }
         }
         let _ = to_server.shutdown(std::net::Shutdown::Write);
     });
     while let Some(response) = read_response(&mut server, &is_head) {
-        if client.write_all(&change(response)).is_err() {
+        if client.write_all(&(wire.response)(response)).is_err() {
             break;
         }
     }
     let _ = client.shutdown(std::net::Shutdown::Both);
+}
+
+/// Repeats the first successful response of a connection that has this field, in place of later ones.
+/// Every connection has a thread of its own.
+pub(crate) fn repeat_first(response: Vec<u8>, field: &str) -> Vec<u8> {
+    thread_local! {
+        static FIRST: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    }
+    let text = String::from_utf8_lossy(&response);
+    let is_success = text.starts_with("HTTP/1.1 200 ") && text.contains("\r\n\r\n{\"id\":");
+    match is_success && text.contains(field) {
+        true => FIRST.with_borrow_mut(|first| first.get_or_insert(response).clone()),
+        false => response,
+    }
 }
 
 /// Reads a whole response; none at the end of the connection. One without a content length ends with

@@ -109,11 +109,13 @@ fn work() -> Vec<Case> {
             |signer| {
                 let [header, payload, signature] = signer.parts();
                 let other = signer.sign(&random::claims());
-                let other = other.rsplit('.').next().unwrap_or_default();
+                let (unsigned, other) = other.rsplit_once('.').unwrap_or_default();
                 let first = if signature.starts_with('A') { 'B' } else { 'A' };
                 vec![
                     format!("{header}.{payload}.{first}{}", &signature[1..]),
                     format!("{header}.{payload}.{other}"),
+                    // The signature of a token that was accepted before.
+                    format!("{unsigned}.{signature}"),
                     format!("{header}.{payload}.{}", &signature[..20]),
                     format!("{header}.{payload}."),
                 ]
