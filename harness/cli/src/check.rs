@@ -1,9 +1,12 @@
 //! `harness check`: checks contenders that it starts, or one that runs already.
 
+mod watch;
+
 use std::io::IsTerminal;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use clap::Args;
@@ -22,6 +25,9 @@ use testbed::terminal::{print, show, table};
 
 use super::choice::{Choice, build_all};
 use super::external::{ExternalOptions, secrets};
+
+/// Time for a contender to start once its upstream and its Postgres are there.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The file name that means standard output.
 const STDOUT: &str = "-";
@@ -44,9 +50,23 @@ pub(super) struct CheckOptions {
     /// Start the contender in a container
     #[arg(long, conflicts_with_all = ["url", "command"])]
     containers: bool,
-    /// Highest level of the checks [default: all; required is the contender's promise]
+    /// With --url: port for the harness's Postgres, for the contender to use
+    #[arg(
+        long,
+        value_name = "PORT",
+        requires = "url",
+        conflicts_with = "database_url"
+    )]
+    postgres_port: Option<u16>,
+    /// With --url: check again whenever the contender restarts, first what failed last
+    #[arg(long, requires = "url", conflicts_with_all = ["json", "junit", "markdown", "badge"])]
+    watch: bool,
+    /// Highest level of the checks [default: strict]
     #[arg(long)]
     level: Option<Level>,
+    /// Level that must pass [default: --level, else what the contender promises]
+    #[arg(long, value_name = "LEVEL")]
+    fail_on: Option<Level>,
     /// Run only the checks whose name matches, such as `movies/4*`; repeatable
     #[arg(long, value_name = "GLOB", value_parser = |text: &str| Pattern::new(text))]
     only: Vec<Pattern>,
@@ -132,7 +152,7 @@ impl CheckOptions {
     fn options(&self, promises: Level) -> Options {
         Options {
             only: self.only.clone(),
-            required: self.level.unwrap_or(promises),
+            required: self.fail_on.or(self.level).unwrap_or(promises),
             ..Options::all_of(self.level.unwrap_or(Level::Strict))
         }
     }
@@ -163,7 +183,7 @@ impl CheckOptions {
                 deviations: contender.deviations.clone(),
                 ..self.options(contender.promises)
             };
-            let report = watched(subject, &options, &contender.name, interrupt)?;
+            let report = watched(&Arc::new(subject), &options, &contender.name, interrupt)?;
             if let Err(ended) = running.must_run() {
                 eprintln!("{}: {ended:#}", contender.name);
             }
@@ -174,16 +194,30 @@ impl CheckOptions {
         Ok(report.of_limit(contender.is_limit()))
     }
 
-    /// Checks a contender that runs already, with the upstream and the database that are given.
+    /// Checks a contender that runs already, or starts once its upstream and Postgres are there.
     fn check_url(&self, url: &str, interrupt: &Interrupt) -> Result<Report> {
-        let (target, secrets) = (ExternalOptions::target(url)?, secrets()?);
+        let secrets = secrets()?;
         let upstream = self.external.upstream();
         let upstream =
             upstream.map(|(host, port)| RecordingUpstream::start(host, port, &secrets.api_key));
-        let database = self.external.database_url.as_deref().map(Database::at);
-        let (upstream, database) = (upstream.transpose()?, database.transpose()?);
-        let subject = Subject::new(target, secrets, upstream, database);
-        let report = watched(subject, &self.options(Level::Work), url, interrupt)?;
+        let upstream = upstream.transpose()?;
+        let database = match (self.postgres_port, &self.external.database_url) {
+            (Some(port), _) => Some(Database::of(TemporaryPostgres::start_on(port)?)?),
+            (None, Some(url)) => Some(Database::at(url)?),
+            (None, None) => None,
+        };
+        let waits = self.watch || upstream.is_some() || self.postgres_port.is_some();
+        let target = match waits {
+            true => ExternalOptions::target_within(url, START_TIMEOUT, interrupt)?,
+            false => ExternalOptions::target(url)?,
+        };
+        let address = target.address();
+        let subject = Arc::new(Subject::new(target, secrets, upstream, database));
+        let options = self.options(Level::Work);
+        if self.watch {
+            match watch::watch(&subject, address, &options, url, interrupt)? {}
+        }
+        let report = watched(&subject, &options, url, interrupt)?;
         Ok(report.of(url, ""))
     }
 
@@ -233,7 +267,7 @@ impl CheckOptions {
 
 /// Runs the checks with a progress bar if standard error is a terminal.
 fn watched(
-    subject: Subject,
+    subject: &Arc<Subject>,
     options: &Options,
     name: &str,
     interrupt: &Interrupt,
@@ -245,7 +279,7 @@ fn watched(
     }
     let style = ProgressStyle::with_template("checking {msg}  {pos}/{len}  {elapsed}  {prefix}");
     bar.set_style(style.context("the template of the progress bar")?);
-    let report = run_watched(&Arc::new(subject), options, interrupt, |done, all, last| {
+    let report = run_watched(subject, options, interrupt, |done, all, last| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         bar.set_prefix(last.to_owned());

@@ -2,17 +2,22 @@
 
 use std::env;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use schema::env::{Environment, JWT_SECRET, UPSTREAM_API_KEY, Variable, bench_value};
 
 use conformance::{Secrets, Target};
+use testbed::interrupt::Interrupt;
 use testbed::raw::Connection;
 
 /// Time for the contender to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Interval between two attempts to reach a contender that starts.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Options that describe the contender.
 #[derive(Args, Debug)]
@@ -41,6 +46,28 @@ impl ExternalOptions {
         Connection::open_within(target.address(), CONNECT_TIMEOUT)
             .with_context(|| format!("no contender at {url}"))?;
         Ok(target)
+    }
+
+    /// Returns the contender at this URL once it accepts connections.
+    ///
+    /// # Errors
+    /// The URL is invalid, the contender accepts no connection in time, or interrupted.
+    pub(super) fn target_within(
+        url: &str,
+        timeout: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Target> {
+        let deadline = Instant::now() + timeout;
+        Target::at(url)?;
+        loop {
+            match Self::target(url) {
+                Err(_) if Instant::now() < deadline => {
+                    interrupt.check()?;
+                    sleep(POLL_INTERVAL);
+                }
+                target => return target,
+            }
+        }
     }
 
     /// Returns the address for the harness's upstream, if the contender calls it.

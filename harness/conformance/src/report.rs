@@ -141,6 +141,18 @@ impl Report {
         !self.checks.iter().any(Row::is_failure)
     }
 
+    /// Returns the slugs of the checks that had to pass and did not.
+    pub fn failed(&self) -> impl Iterator<Item = &str> {
+        let failed = self.checks.iter().filter(|row| row.is_failure());
+        failed.map(|row| row.slug.as_str())
+    }
+
+    /// Renders for people the checks whose outcome is not that of the former report, and a summary.
+    #[must_use]
+    pub fn changes_since(&self, former: &Self) -> String {
+        text::changes(self, former)
+    }
+
     /// Returns true if the harness itself did not fail.
     #[must_use]
     pub fn is_whole(&self) -> bool {

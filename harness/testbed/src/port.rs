@@ -1,5 +1,6 @@
 //! Ports of 127.0.0.1: free ones, reserved ones, and the process that listens on one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -108,12 +109,7 @@ pub fn must_be_free(port: u16, variable: &str) -> Result<()> {
 /// Returns the process that listens on a port, as `name, process 123`; none without `/proc`, or for a
 /// process of another user.
 fn listener(port: u16) -> Option<String> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
-    let tables: Vec<&str> = tables.iter().flatten().map(String::as_str).collect();
-    let inode = tables
-        .iter()
-        .flat_map(|table| table.lines())
-        .find_map(|line| inode(line, port))?;
+    let inode = listening_sockets(port).pop_first()?;
     let socket = format!("socket:[{inode}]");
     let has_it = |process: &Path| {
         let files = fs::read_dir(process.join("fd"))
@@ -135,6 +131,16 @@ fn listener(port: u16) -> Option<String> {
     let name = fs::read_to_string(process.join("comm")).ok()?;
     let id = process.file_name()?.display();
     Some(format!("{}, process {id}", name.trim_end()))
+}
+
+/// Returns the inodes of the sockets that listen on a port: a process that restarts has others. Empty
+/// without `/proc`.
+pub fn listening_sockets(port: u16) -> BTreeSet<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    let lines = tables.iter().flatten().flat_map(|table| table.lines());
+    lines
+        .filter_map(|line| inode(line, port).map(str::to_owned))
+        .collect()
 }
 
 /// Returns the inode of a listening socket on this port from its line of `/proc/net/tcp` (proc(5)): the

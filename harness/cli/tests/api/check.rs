@@ -1,11 +1,12 @@
 //! `harness check`: how contenders are chosen, built, started and reported.
 
-use std::fs;
-use std::process::Command;
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, outcome};
+use crate::sandbox::{Sandbox, end_by, free_port, outcome, wait_until};
 use crate::server;
 use crate::stand_in::script;
 
@@ -42,6 +43,55 @@ fn checks_without_upstream_and_database_are_not_checked() {
         assert_eq!(row["outcome"], "not-checked", "{row}");
         assert!(row["why"].as_str().unwrap().contains(option), "{row}");
     }
+}
+
+/// The harness is the contender's upstream and Postgres, so the contender starts after it.
+#[test]
+fn restarted_contender_is_checked_again_and_what_changed_is_shown() {
+    let sandbox = Sandbox::new(&[]);
+    let postgres_port = free_port();
+    let url = format!("http://127.0.0.1:{}", sandbox.target_port);
+    let check = [
+        &format!("--url={url}"),
+        &format!("--upstream-port={}", sandbox.upstream_port),
+        &format!("--postgres-port={postgres_port}"),
+        "--only=catalog/one-call",
+        "--only=users-me/row",
+        "--watch",
+    ];
+    let shown = sandbox.path("shown");
+    let harness = sandbox
+        .command(&[&["check"], &check[..]].concat())
+        .stdout(File::create(&shown).unwrap())
+        .spawn()
+        .unwrap();
+    let shows = |text: &str| {
+        wait_until(text, || fs::read_to_string(&shown).unwrap().contains(text));
+    };
+    let start = |role: &str| -> Child {
+        let bench = schema::env::BENCH_ENV.lines();
+        let mut contender = Command::new("/bin/sh");
+        contender
+            .args(["-c", &script(role)])
+            .envs(bench.filter_map(|line| line.split_once('=')))
+            .env("HOST", "127.0.0.1")
+            .env("PORT", sandbox.target_port.to_string())
+            .env("DB_HOST", "127.0.0.1")
+            .env("DB_PORT", postgres_port.to_string())
+            .env(
+                "UPSTREAM_URL",
+                format!("http://127.0.0.1:{}", sandbox.upstream_port),
+            );
+        contender.stdout(Stdio::null()).spawn().unwrap()
+    };
+    let hollow = start("hollow");
+    shows("does not pass level work");
+    end_by(Signal::KILL, hollow);
+    let target = start("target");
+    shows("FAILED -> passed users-me/row");
+    shows("0 of 2 checks fail");
+    end_by(Signal::INT, harness);
+    end_by(Signal::KILL, target);
 }
 
 #[test]

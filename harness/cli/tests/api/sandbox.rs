@@ -207,7 +207,7 @@ pub(crate) fn end_by(signal: Signal, harness: Child) -> Outcome {
 }
 
 /// Returns a free port below the ephemeral ones: no connection of another test takes it.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     iter::repeat_with(|| fastrand::u16(10_000..32_768))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .unwrap()

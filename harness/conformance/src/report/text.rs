@@ -38,6 +38,23 @@ pub(super) fn report(report: &Report, verbose: bool) -> String {
     text
 }
 
+/// Renders the rows whose outcome is not that of the former report, then the number that fail.
+pub(super) fn changes(report: &Report, former: &Report) -> String {
+    let mut text = String::new();
+    for row in &report.checks {
+        let before = former.checks.iter().find(|before| before.slug == row.slug);
+        match before.map(Row::label) {
+            Some(before) if before == row.label() => {}
+            Some(before) => text += &format!("{before} -> {}", details(row)),
+            None => text += &details(row),
+        }
+    }
+    let failed = report.failed().count();
+    let style = if failed == 0 { GOOD } else { BAD };
+    let all = report.checks.len();
+    text + &format!("{style}{failed} of {all} checks fail{style:#}\n")
+}
+
 fn heading(report: &Report) -> String {
     let made_of = match report.made_of.as_str() {
         "" => String::new(),

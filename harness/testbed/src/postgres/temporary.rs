@@ -19,7 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::port::Kept;
 use crate::process::{Process, Watchdog};
 
-/// A Postgres server on a free port of 127.0.0.1, with the seed row. It is stopped and its folder
+/// A Postgres server on a port of 127.0.0.1, with the seed row. It is stopped and its folder
 /// removed when it is dropped, and also when the process that started it is killed.
 ///
 /// All calls block, the first for about a second.
@@ -33,11 +33,20 @@ pub struct TemporaryPostgres {
 }
 
 impl TemporaryPostgres {
-    /// Makes a cluster, starts it and seeds it.
+    /// Makes a cluster, starts it on a free port and seeds it.
     ///
     /// # Errors
     /// The server cannot be downloaded, or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_on(0)
+    }
+
+    /// Makes a cluster, starts it on this port and seeds it.
+    ///
+    /// # Errors
+    /// The server cannot be downloaded, the port is in use, or the server does not come up.
+    pub fn start_on(port: u16) -> Result<Self> {
+        let port = Kept::new((Ipv4Addr::LOCALHOST, port).into())?;
         let never = Interrupt::never();
         let server = server(&never)?;
         let account = Account::for_postgres()?;
@@ -47,7 +56,7 @@ impl TemporaryPostgres {
         cluster.ensure(&never, &watchdog)?;
         let mut postgres = Self {
             cluster,
-            port: Kept::new((Ipv4Addr::LOCALHOST, 0).into())?,
+            port,
             server: None,
             watchdog,
             folder,
