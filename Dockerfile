@@ -51,21 +51,24 @@ USER 65532:65532
 # The release workflow adds the labels of source, version and revision.
 LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
-FROM runtime AS harness
+# The harness and the Postgres that it starts: `docker run --rm --network host IMAGE check --url …`.
+FROM postgres:18 AS harness
 COPY --from=build-harness /src/target/harness/harness /harness
+# The image holds no checkout, where the state would be kept otherwise.
+ENV POSTGRES_BIN=/usr/lib/postgresql/18/bin SUITE_STATE_DIR=/tmp/suite
+WORKDIR /tmp
+USER 999:999
 ENTRYPOINT ["/harness"]
 
-# The image of deploy/compose/bench.yml: the harness, Postgres and the contenders that it starts.
-FROM postgres:18 AS bench
-COPY --from=build-harness /src/target/harness/harness /src/target/release/limit /usr/local/bin/
+# The image of deploy/compose/bench.yml: the harness and the contenders that it starts.
+FROM harness AS bench
+COPY --from=build-harness /src/target/release/limit /usr/local/bin/
 COPY --from=build-target-axum /src/target/release/target-axum /usr/local/bin/
 COPY deploy/compose/contenders.toml /bench/
-# The image holds no checkout, where the state would be kept otherwise.
-ENV SUITE_STATE_DIR=/tmp/suite
+USER root
 RUN install -d -o postgres -g postgres /reports
-WORKDIR /bench
 USER 999:999
-ENTRYPOINT ["harness"]
+WORKDIR /bench
 
 FROM runtime AS upstream
 COPY --from=build-upstream /src/target/release/upstream /upstream
