@@ -1,7 +1,5 @@
 //! The bearer token of a request, verified before anything else of the request is read.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::FromRequestParts;
@@ -9,9 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use schema::Claims;
 use schema::json::Object;
-use schema::{Claims, ErrorCode};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::AppState;
 use crate::error::Error;
@@ -52,10 +51,19 @@ impl Verifier {
 /// Returns whether the header of a decoded token has `crit`, which lists extensions that must be
 /// understood and none is (RFC 7515, 4.1.11). jsonwebtoken decodes `null`, which is invalid, as no `crit`.
 fn has_crit(token: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(default, deserialize_with = "is_present")]
+        crit: bool,
+    }
+
+    fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| true)
+    }
+
     let (header, _) = token.split_once('.').unwrap_or_default();
     let header = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
-    let names = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&header);
-    names.is_ok_and(|names| names.contains_key("crit"))
+    serde_json::from_slice(&header).is_ok_and(|header: Header| header.crit)
 }
 
 /// Returns the seconds since the epoch.
@@ -67,13 +75,10 @@ pub(crate) fn now_secs() -> f64 {
 /// The claims of the sender; a request without a valid token is refused.
 pub(crate) struct Authenticated(pub(crate) Claims);
 
-impl FromRequestParts<Arc<AppState>> for Authenticated {
+impl FromRequestParts<AppState> for Authenticated {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Error> {
-        serve::bearer(&parts.headers)
-            .and_then(|token| state.verify(token))
-            .map(Self)
-            .ok_or_else(|| ErrorCode::InvalidToken.into())
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Error> {
+        state.authenticate(&parts.headers).map(Self)
     }
 }

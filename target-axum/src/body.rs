@@ -1,11 +1,13 @@
 //! A JSON request body, in place of `axum::Json`: the contract asks for stricter JSON, its own error
 //! bodies, and a refusal by the announced length before anything is read.
 
-use axum::body::Body;
+use std::pin::pin;
+
 use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use mime::Mime;
 use schema::ErrorCode;
@@ -24,6 +26,16 @@ impl<S: Sync, T: DeserializeOwned + Fields> FromRequest<S> for JsonBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Error> {
+        Self::read(request).await
+    }
+}
+
+impl<T: DeserializeOwned + Fields> JsonBody<T> {
+    /// Reads and decodes the body of a request.
+    pub(crate) async fn read<B>(request: http::Request<B>) -> Result<Self, Error>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
         if !is_json(request.headers()) {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
@@ -50,8 +62,11 @@ impl<S: Sync, T: DeserializeOwned + Fields> FromRequest<S> for JsonBody<T> {
 
 /// Reads the whole body. Its pieces are copied, because each one keeps the buffer that it arrived in:
 /// a body in many small chunks must take no more memory than its length.
-async fn read(body: Body) -> Result<Vec<u8>, BoxError> {
-    let mut body = Limited::new(body, REQUEST_BODY_MAX_BYTES);
+async fn read<B>(body: B) -> Result<Vec<u8>, BoxError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut body = pin!(Limited::new(body, REQUEST_BODY_MAX_BYTES));
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(piece) = frame?.into_data() {

@@ -1,8 +1,11 @@
-//! The state that the handlers of one worker share. `PROFILE` is looked at here and nowhere else:
-//! handlers see no difference.
+//! The state that the handlers of one worker share. `PROFILE` is looked at here and in
+//! `routes::service`: handlers see no difference.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use schema::{Claims, Profile};
+use http::HeaderMap;
+use schema::{Claims, ErrorCode, Profile};
 use serve::Worker;
 use tower::BoxError;
 
@@ -14,7 +17,8 @@ use crate::tuned;
 use crate::upstream::Upstream;
 
 /// One worker's state, built once.
-pub struct AppState(Services);
+#[derive(Clone)]
+pub struct AppState(Arc<Services>);
 
 enum Services {
     Idiomatic {
@@ -39,7 +43,7 @@ impl AppState {
         let secret = &config.jwt_secret;
         let calls = worker.share(config.upstream.pool_size);
         let connections = worker.share(config.database.pool_size);
-        Ok(Self(match config.profile {
+        let services = match config.profile {
             TargetProfile::Idiomatic => Services::Idiomatic {
                 verifier: Verifier::new(secret),
                 upstream: Upstream::new(&config.upstream, calls)?,
@@ -50,20 +54,27 @@ impl AppState {
                 upstream: tuned::Upstream::new(&config.upstream, calls)?,
                 database: tuned::Database::new(&config.database, connections),
             },
-        }))
+        };
+        Ok(Self(Arc::new(services)))
     }
 
-    /// Returns the claims of a token that is signed with the secret and valid now.
-    pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
-        match &self.0 {
+    /// Returns whether the profile is the tuned one.
+    pub(crate) fn is_tuned(&self) -> bool {
+        matches!(*self.0, Services::Tuned { .. })
+    }
+
+    /// Returns the claims of the bearer token, which must be signed with the secret and valid now.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Claims, Error> {
+        let claims = serve::bearer(headers).and_then(|token| match &*self.0 {
             Services::Idiomatic { verifier, .. } => verifier.verify(token),
             Services::Tuned { verifier, .. } => verifier.verify(token),
-        }
+        });
+        claims.ok_or_else(|| ErrorCode::InvalidToken.into())
     }
 
     /// Calls `{UPSTREAM_URL}/data` and returns the body. The deadline includes the wait for a permit.
     pub(crate) async fn fetch_product(&self) -> Result<Bytes, Error> {
-        match &self.0 {
+        match &*self.0 {
             Services::Idiomatic { upstream, .. } => upstream.fetch_product().await,
             Services::Tuned { upstream, .. } => upstream.fetch_product().await,
         }
@@ -75,7 +86,7 @@ impl AppState {
         if id.contains('\0') {
             return Ok(None);
         }
-        match &self.0 {
+        match &*self.0 {
             // Boxed: the future of sqlx's pool is large, and the other profile would carry it.
             Services::Idiomatic { database, .. } => Box::pin(database.find_user(id)).await,
             Services::Tuned { database, .. } => database.find_user(id).await,

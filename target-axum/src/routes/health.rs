@@ -1,6 +1,5 @@
 //! `GET /health` and `GET /ready`, for the operator and the load balancer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -19,7 +18,7 @@ pub(crate) async fn get_health() -> &'static str {
 }
 
 /// Calls Postgres and the upstream as the endpoints do, both at the same time.
-pub(crate) async fn get_ready(State(state): State<Arc<AppState>>) -> Result<&'static str, Error> {
+pub(crate) async fn get_ready(State(state): State<AppState>) -> Result<&'static str, Error> {
     let (database, upstream) = join!(
         timeout(READY_TIMEOUT, state.find_user("")),
         timeout(READY_TIMEOUT, state.fetch_product()),

@@ -1,34 +1,48 @@
 //! The service and its router. A new endpoint needs its path and types in `schema`, a handler in a
 //! module here, and a line in [`router`].
 
-mod catalog;
+pub(crate) mod catalog;
 mod health;
-mod info;
-mod movies;
-mod users;
+pub(crate) mod info;
+pub(crate) mod movies;
+pub(crate) mod users;
 
 use std::any::Any;
-use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use http_body_util::Either;
 use schema::{ErrorCode, routes};
 use serve::HttpService;
-use tower::ServiceBuilder;
+use tower::util::Either as EitherService;
+use tower::{BoxError, ServiceBuilder};
+use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::AppState;
 use crate::error::Error;
+use crate::{AppState, tuned};
 
-/// Returns the target's service: the router in its layers.
+/// The body of a response: of the tuned profile, or passed on by `CatchPanic`.
+pub(crate) type ServiceBody = Either<Body, UnsyncBoxBody<Bytes, BoxError>>;
+
+/// Returns the target's service: the router in its layers, or the tuned profile's.
 ///
 /// Timeouts and size limits are not layers: the contract has its own for the request body, the
 /// upstream and the database, and checks the token first.
 pub fn service(state: AppState) -> impl HttpService {
-    ServiceBuilder::new()
-        .layer(CatchPanicLayer::custom(answer_panic))
-        .service(router(state))
+    let router = router(state.clone());
+    match state.is_tuned() {
+        true => EitherService::Left(tuned::service(state, router)),
+        false => EitherService::Right(
+            ServiceBuilder::new()
+                .map_response(|response: http::Response<_>| response.map(ServiceBody::Right))
+                .layer(CatchPanicLayer::custom(answer_panic))
+                .service(router),
+        ),
+    }
 }
 
 /// Returns the router: which handler answers which request.
@@ -43,7 +57,7 @@ pub fn router(state: AppState) -> Router {
         .route(routes::READY, get(health::get_ready))
         .fallback(async || Error::from(ErrorCode::NotFound))
         .method_not_allowed_fallback(async || Error::from(ErrorCode::MethodNotAllowed))
-        .with_state(Arc::new(state))
+        .with_state(state)
 }
 
 /// Answers a panic in a handler; the panic hook has logged its message and place.
@@ -53,7 +67,7 @@ fn answer_panic(_panic: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::{Body, to_bytes};
+    use axum::body::to_bytes;
     use http::Request;
     use tower::ServiceExt;
 

@@ -1,7 +1,5 @@
 //! `GET /users/me`: the row of the token's user.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use schema::{ErrorCode, Profile};
@@ -12,7 +10,7 @@ use crate::error::Error;
 
 pub(crate) async fn get_me(
     Authenticated(claims): Authenticated,
-    State(state): State<Arc<AppState>>,
+    State(state): State<AppState>,
 ) -> Result<Json<Profile>, Error> {
     let profile = state.find_user(&claims.sub).await?;
     profile

@@ -4,8 +4,10 @@
 mod auth;
 mod database;
 mod pool;
+mod service;
 mod upstream;
 
 pub use auth::Verifier;
 pub(crate) use database::Database;
+pub(crate) use service::service;
 pub(crate) use upstream::Upstream;

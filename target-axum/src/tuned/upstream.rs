@@ -177,23 +177,3 @@ impl<F: Future> Future for Driven<'_, F> {
         this.outcome.poll(context)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroUsize;
-
-    use super::*;
-
-    /// glibc caches free blocks of up to 1,032 bytes, and axum adds some 300.
-    #[tokio::test]
-    async fn call_is_small_enough_for_a_fast_allocation() {
-        let config = UpstreamConfig {
-            data_url: Url::parse("http://127.0.0.1/data").unwrap(),
-            api_key: "key".into(),
-            pool_size: NonZeroUsize::MIN,
-        };
-        let upstream = Upstream::new(&config, 1).unwrap();
-        let size = size_of_val(&upstream.fetch_product());
-        assert!(size < 720, "{size} bytes");
-    }
-}

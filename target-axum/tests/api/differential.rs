@@ -4,9 +4,6 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -15,6 +12,7 @@ use schema::{ErrorBody, ErrorCode, Movie, NewMovie, env, fixtures};
 use serde_json::{Map, Value};
 use target_axum::{TunedVerifier, Verifier};
 use testbed::raw::Answer;
+use testbed::token::{Algorithm, forge};
 
 use crate::suite::{
     IDIOMATIC, JSON, TUNED, Target, authorization, body, movie, post_movie, request,
@@ -177,12 +175,10 @@ fn token() -> impl Strategy<Value = String> {
     let rarely = || prop_oneof![3 => Just(Vec::new()), 1 => edits()];
     (headers, rarely(), claims, edits(), rarely()).prop_map(
         |(header, header_edits, claims, claim_edits, edits)| {
-            let header = URL_SAFE_NO_PAD.encode(edited(header, &header_edits));
-            let claims = URL_SAFE_NO_PAD.encode(edited(claims, &claim_edits));
-            let signed = format!("{header}.{claims}");
-            let key = EncodingKey::from_secret(env::bench_value(&env::JWT_SECRET).as_bytes());
-            let signature = crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
-            edited(&format!("{signed}.{signature}"), &edits)
+            let (header, claims) = (edited(header, &header_edits), edited(claims, &claim_edits));
+            let secret = env::bench_value(&env::JWT_SECRET);
+            let token = forge(&header, &claims, Algorithm::HS256, secret);
+            edited(&token, &edits)
         },
     )
 }
