@@ -47,7 +47,7 @@ check: build ## Check both profiles of the target against the contract
 	@$(HARNESS) check axum axum-tuned --level strict $(OPTIONS)
 
 bench: build ## Measure both profiles of the target and the ceiling, in a few minutes
-	@$(HARNESS) bench axum axum-tuned limit --quick $(OPTIONS)
+	@$(HARNESS) bench axum axum-tuned ceiling --quick $(OPTIONS)
 
 chaos: build ## Inject faults under load into the target and the upstream
 	@$(HARNESS) chaos axum upstream $(OPTIONS)

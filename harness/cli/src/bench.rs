@@ -305,7 +305,7 @@ impl BenchOptions {
         let planned = contenders.iter().map(|contender| Planned {
             name: contender.name.clone(),
             made_of: contender.made_of.clone(),
-            is_ceiling: contender.is_limit(),
+            category: contender.category,
             in_container: self.in_container(contender),
             deviations: contender.deviations.clone(),
         });
@@ -326,6 +326,7 @@ impl BenchOptions {
             workers: point.workers,
             contender_cpus: split.contender.numbers().to_vec(),
             other_cpus: split.others.numbers().to_vec(),
+            cpu_quota: machine::cpu_quota(),
             engine: self.engine.engine().name().to_owned(),
             rates: self.rate.clone(),
         }
@@ -369,11 +370,11 @@ impl BenchOptions {
         let interrupt = Interrupt::by_signal()?;
         let split = self.split()?;
         let known = read(&self.choice.contenders)?;
-        let limit = known.into_iter().find(Contender::is_limit);
+        let ceiling = known.into_iter().find(Contender::is_ceiling);
         let natives = contenders
             .iter()
             .filter(|contender| !self.in_container(contender));
-        for contender in natives.chain(&limit) {
+        for contender in natives.chain(&ceiling) {
             let built = contender.build(&interrupt);
             interrupt.check()?;
             // Not fatal: the start fails for the same reason, and the report says so.
@@ -386,7 +387,7 @@ impl BenchOptions {
         let progress = Progress::new(logs)?;
         let bench = Bench {
             contenders,
-            limit: limit.as_ref(),
+            ceiling: ceiling.as_ref(),
             engine: &*engine,
             cpus: &split.contender,
             interrupt: &interrupt,

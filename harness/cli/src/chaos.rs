@@ -69,7 +69,7 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
         None => {
             let command = options.command.as_deref();
             let mut contenders = options.choice.contenders_or_upstreams(false, command)?;
-            contenders.retain(|contender| !options.choice.all || !contender.is_limit());
+            contenders.retain(|contender| !options.choice.all || !contender.is_ceiling());
             let shown = contenders.iter().map(|contender| {
                 run(
                     &Subject::Started(contender),

@@ -17,7 +17,7 @@ use conformance::{
     Database, Format, Level, Options, RecordingUpstream, Report, Secrets, Subject, Target,
     run_watched,
 };
-use testbed::contender::{Contender, Surroundings};
+use testbed::contender::{Category, Contender, Surroundings};
 use testbed::interrupt::Interrupt;
 use testbed::output;
 use testbed::postgres::TemporaryPostgres;
@@ -113,10 +113,10 @@ pub(super) fn check(options: &CheckOptions) -> Result<bool> {
             let command = options.command.as_deref();
             let mut contenders = options.choice.contenders(options.containers, command)?;
             if options.choice.all {
-                for limit in contenders.extract_if(.., |contender| contender.is_limit()) {
+                for ceiling in contenders.extract_if(.., |contender| contender.is_ceiling()) {
                     eprintln!(
                         "{} is skipped: it does none of the work by design; name it to check it",
-                        limit.name
+                        ceiling.name
                     );
                 }
                 let file = options.choice.contenders.display();
@@ -190,8 +190,7 @@ impl CheckOptions {
             Ok::<_, Error>(report)
         };
         let report = run().with_context(|| format!("checking {}", contender.name))?;
-        let report = report.of(&contender.name, &contender.made_of);
-        Ok(report.of_limit(contender.is_limit()))
+        Ok(report.of(&contender.name, &contender.made_of, contender.category))
     }
 
     /// Checks a contender that runs already, or starts once its upstream and Postgres are there.
@@ -218,7 +217,7 @@ impl CheckOptions {
             match watch::watch(&subject, address, &options, url, interrupt)? {}
         }
         let report = watched(&subject, &options, url, interrupt)?;
-        Ok(report.of(url, ""))
+        Ok(report.of(url, "", Category::Standard))
     }
 
     /// Returns the files to write.

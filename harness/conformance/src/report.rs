@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::run::Options;
 use crate::verdict::{Failure, Outcome};
 use crate::{Check, Level};
+use testbed::contender::Category;
 
 pub use markdown::checks_table;
 
@@ -84,8 +85,9 @@ impl Row {
     }
 }
 
-/// Follows the name of the physical limit in a report.
-const BY_DESIGN: &str = "fails by design: it is not a contender but the physical limit that contenders are compared with";
+/// Follows the name of the ceiling in a report.
+const BY_DESIGN: &str =
+    "fails by design: it is not a contender but the ceiling that contenders are compared with";
 
 /// The result of a run against one contender.
 #[derive(Clone, Debug, Serialize)]
@@ -94,8 +96,7 @@ pub struct Report {
     pub contender: String,
     /// Language and framework, such as `Rust, axum 0.8`; empty if they are not known.
     pub made_of: String,
-    /// True for the physical limit, which fails by design.
-    pub is_limit: bool,
+    pub category: Category,
     /// Checks up to this level ran.
     pub level: Level,
     /// Checks up to this level had to pass.
@@ -111,7 +112,7 @@ impl Report {
         Self {
             contender: String::new(),
             made_of: String::new(),
-            is_limit: false,
+            category: Category::Standard,
             level: options.level,
             required: options.required,
             took_ms: millis(took),
@@ -121,18 +122,19 @@ impl Report {
 
     /// Sets the contender.
     #[must_use]
-    pub fn of(self, contender: &str, made_of: &str) -> Self {
+    pub fn of(self, contender: &str, made_of: &str, category: Category) -> Self {
         Self {
             contender: contender.to_owned(),
             made_of: made_of.to_owned(),
+            category,
             ..self
         }
     }
 
-    /// Sets if the contender is the physical limit.
-    #[must_use]
-    pub fn of_limit(self, is_limit: bool) -> Self {
-        Self { is_limit, ..self }
+    /// Returns the remark on a contender that fails by design.
+    fn by_design(&self) -> Option<String> {
+        let is_ceiling = self.category == Category::Ceiling;
+        is_ceiling.then(|| format!("{} {BY_DESIGN}", self.contender))
     }
 
     /// Returns true if all required checks passed, and no declaration is stale.
@@ -210,7 +212,7 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn report(is_limit: bool) -> Report {
+    fn report(category: Category) -> Report {
         let row = |slug: &str, outcome| Row {
             slug: slug.to_owned(),
             level: Level::Core,
@@ -228,7 +230,7 @@ mod tests {
         Report {
             contender: "mine".to_owned(),
             made_of: "L, F".to_owned(),
-            is_limit,
+            category,
             level: Level::Strict,
             required: Level::Core,
             took_ms: 1500,
@@ -274,26 +276,26 @@ mod tests {
                 ["\"schemaVersion\":1", "\"core 1/3\"", "\"red\""],
             ),
         ] {
-            let written = format.write(&[report(false)]).unwrap();
+            let written = format.write(&[report(Category::Standard)]).unwrap();
             for text in texts {
                 assert!(written.contains(text), "{text} in {written}");
             }
         }
         let verbose = Format::Text { verbose: true };
-        let written = verbose.write(&[report(false)]).unwrap();
+        let written = verbose.write(&[report(Category::Standard)]).unwrap();
         assert!(written.contains("a/passes"), "{written}");
     }
 
     #[test]
-    fn physical_limit_is_named_in_every_format() {
+    fn ceiling_is_named_in_every_format() {
         let text = Format::Text { verbose: false };
         for format in [text, Format::Markdown, Format::Junit] {
-            let written = format.write(&[report(true)]).unwrap();
+            let written = format.write(&[report(Category::Ceiling)]).unwrap();
             assert!(written.contains(&format!("mine {BY_DESIGN}")), "{written}");
-            let written = format.write(&[report(false)]).unwrap();
+            let written = format.write(&[report(Category::Standard)]).unwrap();
             assert!(!written.contains(BY_DESIGN), "{written}");
         }
-        let json = Format::Json.write(&[report(true)]).unwrap();
-        assert!(json.contains("\"is_limit\": true"), "{json}");
+        let json = Format::Json.write(&[report(Category::Ceiling)]).unwrap();
+        assert!(json.contains("\"category\": \"ceiling\""), "{json}");
     }
 }

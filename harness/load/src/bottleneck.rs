@@ -1,6 +1,7 @@
 //! The bottleneck of an attempt, and the plausibility of its numbers.
 
 use crate::record::{Attempt, Bottleneck, LoadModel, Plan};
+use testbed::number::percent;
 
 /// Share of its CPUs from which on a process group counts as saturated.
 const SATURATED: f64 = 0.95;
@@ -24,6 +25,10 @@ const LITTLE_MAX: f64 = 0.05;
 /// Largest deviation of the server's count, beside the requests in flight.
 const SERVED_MAX: f64 = 0.005;
 
+/// Repeated requests that cost less than this share of unique ones are answered from memory. Caches and
+/// branch prediction of the CPU save a few percent.
+const REPEATED_MIN: f64 = 0.8;
+
 /// Most concurrent calls of the upstream or of Postgres (CONTRACT, environment).
 const POOL: f64 = 64.0;
 
@@ -34,6 +39,12 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     let (usage, measured) = (&attempt.usage, &attempt.measured);
     if measured.error_count() > 0 || measured.requests == 0 {
         return Bottleneck::Errors;
+    }
+    if attempt.repeated_cost.is_some_and(is_remembered) || is_unserved(attempt, plan) {
+        return Bottleneck::NotComparable;
+    }
+    if plan.shared_cpus().is_some() {
+        return Bottleneck::SharedCpus;
     }
     let is_saturated = |cpu_secs: f64, cpus: f64| cpu_secs >= SATURATED * measured.seconds * cpus;
     if is_saturated(usage.contender.cpu_secs, plan.contender_cpus.len() as f64) {
@@ -74,6 +85,23 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     Bottleneck::Waiting
 }
 
+/// Returns true if repeated requests at this share of the cost of unique ones show a memory.
+pub(crate) fn is_remembered(repeated_cost: f64) -> bool {
+    repeated_cost < REPEATED_MIN
+}
+
+/// Returns the number of requests that the server's side may count more or less than there are answers.
+fn served_tolerance(attempt: &Attempt, plan: &Plan) -> f64 {
+    attempt.measured.answers_in_all as f64 * SERVED_MAX + plan.connections as f64
+}
+
+/// Returns true if the upstream or Postgres served fewer requests than the contender answered.
+fn is_unserved(attempt: &Attempt, plan: &Plan) -> bool {
+    let missing = |served| attempt.measured.answers_in_all.saturating_sub(served) as f64;
+    let served = attempt.usage.served;
+    served.is_some_and(|served| missing(served) > served_tolerance(attempt, plan))
+}
+
 /// Returns a sentence for each number that is not plausible.
 #[must_use]
 pub fn warnings(attempt: &Attempt, plan: &Plan) -> Vec<String> {
@@ -91,12 +119,23 @@ pub fn warnings(attempt: &Attempt, plan: &Plan) -> Vec<String> {
     }
     if let (Some(served), 0) = (attempt.usage.served, measured.error_count()) {
         let answers = measured.answers_in_all;
-        let allowed = answers as f64 * SERVED_MAX + plan.connections as f64;
-        if served.abs_diff(answers) as f64 > allowed {
+        if served.abs_diff(answers) as f64 > served_tolerance(attempt, plan) {
             warnings.push(format!(
                 "the server's side counted {served} for {answers} answers"
             ));
         }
+    }
+    if let Some(cost) = attempt.repeated_cost.filter(|cost| is_remembered(*cost)) {
+        warnings.push(format!(
+            "repeated requests cost {} of the CPU time of unique ones: it remembers earlier requests",
+            percent(cost)
+        ));
+    }
+    if measured.resent > 0 {
+        let resent = measured.resent;
+        warnings.push(format!(
+            "{resent} requests were sent again, because the server had closed their connection"
+        ));
     }
     warnings
 }
@@ -193,6 +232,44 @@ mod tests {
         attempt.measured.errors.clear();
         attempt.measured.requests = 0;
         assert_eq!(bottleneck(&attempt, &plan), Bottleneck::Errors);
+    }
+
+    #[test]
+    fn contender_that_remembers_is_not_comparable() {
+        let plan = small::plan(&["axum"]);
+        let mut attempt = small::attempt("axum");
+        attempt.usage.contender = used(10.0);
+        attempt.repeated_cost = Some(0.8);
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::ServerBound);
+        attempt.repeated_cost = Some(0.79);
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::NotComparable);
+        attempt.repeated_cost = None;
+        // 110,000 answers.
+        attempt.usage.served = Some(100_000);
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::NotComparable);
+        attempt.usage.served = Some(120_000);
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::ServerBound);
+    }
+
+    #[test]
+    fn contender_without_cpus_of_its_own_is_never_server_bound() {
+        let mut attempt = small::attempt("axum");
+        attempt.usage.contender = used(10.0);
+        let mut plan = small::plan(&["axum"]);
+        for (other_cpus, cpu_quota, is_shared) in [
+            (vec![1], None, false),
+            (vec![0, 1], None, true),
+            (vec![1], Some(0.9), true),
+            (vec![1], Some(1.0), false),
+        ] {
+            (plan.other_cpus, plan.cpu_quota) = (other_cpus, cpu_quota);
+            let expected = match is_shared {
+                true => Bottleneck::SharedCpus,
+                false => Bottleneck::ServerBound,
+            };
+            assert_eq!(bottleneck(&attempt, &plan), expected, "{plan:?}");
+            assert_eq!(plan.shared_cpus().is_some(), is_shared);
+        }
     }
 
     #[test]

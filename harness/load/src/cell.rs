@@ -20,6 +20,8 @@ pub(crate) struct Cell<'a> {
     pub(crate) point: Point,
     /// Number of attempts, with those without a correct response.
     pub(crate) attempts: usize,
+    /// False for a contender that runs elsewhere, without its dependencies.
+    pub(crate) is_checked: bool,
     /// Number of failed checks: with one of them the contender is not ranked.
     pub(crate) failed_checks: usize,
     /// None without an attempt.
@@ -29,6 +31,8 @@ pub(crate) struct Cell<'a> {
     pub(crate) requests_per_sec: Option<Estimate>,
     pub(crate) mean_ms: Option<Estimate>,
     pub(crate) p99_ms: Option<Estimate>,
+    /// CPU time of repeated requests as a share of that of unique ones.
+    pub(crate) repeated_cost: Option<Estimate>,
     /// Maximum resident memory of all attempts.
     pub(crate) rss_peak_bytes: Option<u64>,
     /// Rank by CPU time per request among all that passed their checks.
@@ -41,11 +45,13 @@ pub(crate) struct Cell<'a> {
     pub(crate) vs_all: Option<f64>,
 }
 
-/// Combines the bottlenecks of several attempts: server-bound only if all are; errors if one has
-/// errors; else the most frequent of the others, and of equally frequent ones the more serious.
+/// Combines the bottlenecks of several attempts: server-bound only if all are; errors or not
+/// comparable if one is; else the most frequent of the others, and of equally frequent ones the more serious.
 pub(crate) fn combined(bottlenecks: &[Bottleneck]) -> Option<Bottleneck> {
-    if bottlenecks.contains(&Bottleneck::Errors) {
-        return Some(Bottleneck::Errors);
+    for invalid in [Bottleneck::Errors, Bottleneck::NotComparable] {
+        if bottlenecks.contains(&invalid) {
+            return Some(invalid);
+        }
     }
     let mut counts = BTreeMap::new();
     for bottleneck in bottlenecks {
@@ -80,12 +86,14 @@ impl<'a> Cell<'a> {
             scenario,
             point: results.run.plan.point(),
             attempts: attempts.len(),
+            is_checked: results.is_checked(&contender.name),
             failed_checks: results.failed_checks(&contender.name).len(),
             bottleneck: combined(&bottlenecks),
             cpu_us_per_request: estimate(&Attempt::cpu_us_per_request),
             requests_per_sec: estimate(&|attempt| Some(attempt.measured.requests_per_sec())),
             mean_ms: estimate(&|attempt| Some(attempt.measured.latency.mean_ms)),
             p99_ms: estimate(&|attempt| Some(attempt.measured.latency.p99_ms)),
+            repeated_cost: estimate(&|attempt| attempt.repeated_cost),
             rss_peak_bytes: peaks
                 .filter_map(|attempt| attempt.usage.contender.rss_peak_bytes)
                 .max(),
@@ -101,9 +109,12 @@ impl<'a> Cell<'a> {
         self.bottleneck == Some(Bottleneck::ServerBound)
     }
 
-    /// Returns true unless the contender is the ceiling or failed a check.
+    /// Returns true for a contender that passed its checks and does not remember requests.
     pub(crate) fn may_be_ranked(&self) -> bool {
-        !self.contender.is_ceiling && self.failed_checks == 0
+        !self.contender.is_ceiling()
+            && self.is_checked
+            && self.failed_checks == 0
+            && self.bottleneck != Some(Bottleneck::NotComparable)
     }
 
     /// Returns the bottleneck, or the failed checks, in a few words.
@@ -119,7 +130,7 @@ impl<'a> Cell<'a> {
     /// Returns the CSS class of a cell that is not ranked by every metric.
     pub(crate) fn class(&self) -> Option<&'static str> {
         match self.failed_checks {
-            _ if self.contender.is_ceiling => Some("ceiling"),
+            _ if self.contender.is_ceiling() => Some("ceiling"),
             0 if self.is_server_bound() => None,
             0 => Some("unbound"),
             _ => Some("failed"),

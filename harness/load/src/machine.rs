@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use procfs::process::Process;
 use procfs::{CpuInfo, Current, Meminfo};
 use rustix::system::uname;
 
@@ -11,6 +13,9 @@ use crate::record::Machine;
 
 /// The frequency governor of the first CPU.
 const GOVERNOR: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+
+/// Where control groups are mounted.
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Returns the description of this machine.
 #[must_use]
@@ -39,6 +44,37 @@ pub fn machine() -> Machine {
         memory_bytes: Meminfo::current().ok().map(|memory| memory.mem_total),
         virtualisation,
     }
+}
+
+/// Returns the CPUs that the control groups of this process grant: the smallest quota of all that
+/// contain it, in either version of the interface (cgroups(7)); none without a quota.
+#[must_use]
+pub fn cpu_quota() -> Option<f64> {
+    let groups = Process::myself().and_then(|process| process.cgroups());
+    let quotas = groups.into_iter().flatten().flat_map(|group| {
+        let is_first_version = group.controllers.iter().any(|name| name == "cpu");
+        let root = if is_first_version { "cpu" } else { "" };
+        let path = PathBuf::from(group.pathname.trim_start_matches('/'));
+        let folders = path
+            .ancestors()
+            .map(|path| Path::new(CGROUPS).join(root).join(path));
+        folders
+            .filter_map(|folder| quota(&folder))
+            .collect::<Vec<_>>()
+    });
+    quotas.min_by(f64::total_cmp)
+}
+
+fn quota(folder: &Path) -> Option<f64> {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    let text = read("cpu.max").or_else(|| {
+        let quota = read("cpu.cfs_quota_us")?;
+        Some(quota + " " + &read("cpu.cfs_period_us")?)
+    })?;
+    // `max` or -1 is no quota.
+    let mut numbers = text.split_whitespace().map(str::parse::<f64>);
+    let (quota, period) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    (quota > 0.0).then_some(quota / period)
 }
 
 /// Returns the commit of the checkout that the harness runs in, with `-dirty` if it was changed;
@@ -89,6 +125,22 @@ mod tests {
         assert!(machine.memory_bytes.unwrap() > 1 << 20);
         assert!(machine.kernel.starts_with("Linux "), "{}", machine.kernel);
         assert!(!machine.cpu.is_empty() && !machine.host.is_empty());
+    }
+
+    #[test]
+    fn quota_is_read_in_either_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(quota(folder.path()), None);
+        write("cpu.cfs_quota_us", "-1\n");
+        write("cpu.cfs_period_us", "100000\n");
+        assert_eq!(quota(folder.path()), None);
+        write("cpu.cfs_quota_us", "150000\n");
+        assert_eq!(quota(folder.path()), Some(1.5));
+        write("cpu.max", "50000 100000\n");
+        assert_eq!(quota(folder.path()), Some(0.5));
+        write("cpu.max", "max 100000\n");
+        assert_eq!(quota(folder.path()), None);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::scenario::Scenario;
+use testbed::contender::Category;
 
 /// A contender that returns a smaller share of the scheduled rate does not keep up with it.
 const KEEPS_UP: f64 = 0.99;
 
 /// Version of the format of the lines. Results of any other version are refused.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// One line of `results.jsonl`. Times are RFC 3339, UTC.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -89,6 +90,8 @@ pub struct Plan {
     pub contender_cpus: Vec<usize>,
     /// CPUs of everything else.
     pub other_cpus: Vec<usize>,
+    /// CPUs that the control group of the harness grants; none without a quota.
+    pub cpu_quota: Option<f64>,
     /// Name of the engine.
     pub engine: String,
     /// Rates of the open loops, each measured once; empty in a run of closed loops only.
@@ -108,8 +111,7 @@ pub struct Planned {
     pub name: String,
     /// Language and framework, with versions.
     pub made_of: String,
-    /// Marks the physical ceiling, which is never ranked and never checked.
-    pub is_ceiling: bool,
+    pub category: Category,
     pub in_container: bool,
     /// Reasons of declared deviations, by slug or pattern of the check.
     pub deviations: BTreeMap<String, String>,
@@ -147,6 +149,8 @@ pub struct Start {
     pub round: u32,
     /// Time from the start of the process to its first response, in milliseconds.
     pub ready_ms: f64,
+    /// Time of the first request of each scenario after that, in milliseconds.
+    pub first_ms: BTreeMap<Scenario, f64>,
     /// Number of passed checks of level `work`; 0 for the ceiling, which is not checked.
     pub passed: usize,
     /// Failed checks: with one of them a contender is not ranked.
@@ -186,6 +190,9 @@ pub struct Attempt {
     pub measured: Measured,
     pub usage: ResourceUsage,
     pub bottleneck: Bottleneck,
+    /// CPU time per request where a few requests are repeated, as a share of that of unique ones; none
+    /// if it was not measured.
+    pub repeated_cost: Option<f64>,
     /// Failed plausibility checks: Little's law, the number of requests that the server counted.
     pub warnings: Vec<String>,
 }
@@ -205,8 +212,8 @@ pub struct Measured {
     pub bytes: Option<u64>,
     /// Latency of correct responses.
     pub latency: Latency,
-    /// Correct responses in each tenth of a second; empty with an engine that does not report them.
-    pub per_100_ms: Vec<u32>,
+    /// Number of requests sent again, because the server had closed their connection.
+    pub resent: u64,
 }
 
 /// Latencies in milliseconds. In closed loop from the sending of a request to the last byte of its
@@ -248,8 +255,6 @@ pub struct ResourceUsage {
     pub served: Option<u64>,
     /// Mean number of concurrent calls of the upstream.
     pub upstream_in_flight: Option<f64>,
-    /// CPU usage at 10 Hz.
-    pub timeline: Timeline,
 }
 
 /// The resource usage of a process group within the measured time.
@@ -263,20 +268,6 @@ pub struct Usage {
     pub rss_mean_bytes: Option<u64>,
     /// Number of context switches, voluntary and not.
     pub context_switches: u64,
-}
-
-/// CPU usage in each interval of the measured time; 1.0 is one CPU busy all the time.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Timeline {
-    /// Begin of each interval and end of the last, in milliseconds from the begin of the measured
-    /// time.
-    pub at_ms: Vec<f64>,
-    pub contender: Vec<f64>,
-    pub generator: Vec<f64>,
-    pub upstream: Vec<f64>,
-    pub postgres: Vec<f64>,
-    /// Resident memory of the contender at the end of each interval, in bytes.
-    pub contender_rss_bytes: Vec<u64>,
 }
 
 /// The bottleneck of an attempt. Only server-bound attempts are ranked by requests per second.
@@ -295,6 +286,10 @@ pub enum Bottleneck {
     Waiting,
     /// Other processes or the hypervisor used the CPUs.
     Noisy,
+    /// The contender has no CPUs of its own: its saturation cannot be seen.
+    SharedCpus,
+    /// The contender remembers earlier requests or answers: its values are not comparable.
+    NotComparable,
     /// Some responses were wrong or missing.
     Errors,
 }
@@ -310,8 +305,18 @@ impl Bottleneck {
             Self::DatabaseBound => "database-bound",
             Self::Waiting => "waiting",
             Self::Noisy => "noisy",
+            Self::SharedCpus => "shared CPUs",
+            Self::NotComparable => "not comparable",
             Self::Errors => "errors",
         }
+    }
+}
+
+impl Planned {
+    /// Returns true for the ceiling, which is never ranked and never checked.
+    #[must_use]
+    pub fn is_ceiling(&self) -> bool {
+        self.category == Category::Ceiling
     }
 }
 
@@ -329,6 +334,18 @@ impl Plan {
             workers: self.workers,
             connections: self.connections,
         }
+    }
+
+    /// Returns the reason why the contender has no CPUs of its own; none if it has.
+    #[must_use]
+    pub fn shared_cpus(&self) -> Option<String> {
+        let shared = |cpu: &&usize| self.other_cpus.contains(cpu);
+        if let Some(cpu) = self.contender_cpus.iter().find(shared) {
+            return Some(format!("contender and engine share CPU {cpu}"));
+        }
+        let cpus = self.contender_cpus.len();
+        let quota = self.cpu_quota.filter(|quota| *quota < cpus as f64)?;
+        Some(format!("the control group grants {quota} CPUs"))
     }
 
     /// Returns the number of threads of the builtin engine: one for each of its CPUs, but each

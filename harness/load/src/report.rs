@@ -18,12 +18,13 @@ use super::standings::Standings;
 use testbed::output;
 
 /// The method and the meaning of the metrics.
-const METHOD: [&str; 10] = [
-    "A contender runs alone on its own CPUs; the engine, the upstream and Postgres share the others.",
+const METHOD: [&str; 11] = [
+    "A contender runs alone on its own CPUs, unless a note above says otherwise; the engine, the upstream and Postgres share the others.",
     "In each round the contender is started again and has to pass the checks of level work. A contender that fails a check is shown, but not ranked.",
     "Rounds are interleaved, each begins with another contender, and every attempt counts.",
     "An attempt is a warm-up followed by the measured time. Only correct responses count as requests.",
     "The primary metric is the CPU time, user and system, of all of the contender's processes per correct response. It does not depend on the load of the other processes.",
+    "In movies and users-me no two requests are alike. `repeated` is the CPU time per request where a few are repeated, as a share of that: below 80 % the contender remembers, its values are not comparable, and it is not ranked.",
     "The bottleneck says which process was saturated. A contender is server-bound in a scenario if all of its attempts are. Only server-bound contenders are ranked by requests per second; the others are ranked by CPU time only.",
     "Values are medians with a 95 % interval (percentile bootstrap, fixed seed). The interval of two to five attempts is their range; the range of three contains the true median in three of four cases.",
     "A rank is one more than the number of contenders whose whole interval is better. Overlapping intervals share a rank.",

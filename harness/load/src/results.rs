@@ -144,7 +144,7 @@ impl Results {
     pub fn baseline(&self, name: Option<&str>) -> Result<Option<&Planned>> {
         let contenders = &self.run.plan.contenders;
         let Some(name) = name else {
-            return Ok(contenders.iter().find(|contender| !contender.is_ceiling));
+            return Ok(contenders.iter().find(|contender| !contender.is_ceiling()));
         };
         let found = contenders.iter().find(|contender| contender.name == name);
         found.map(Some).with_context(|| {
@@ -164,6 +164,13 @@ impl Results {
     pub(crate) fn planned_closed(&self) -> usize {
         let plan = &self.run.plan;
         plan.contenders.len() * plan.scenarios.len() * plan.rounds as usize
+    }
+
+    /// Returns true if a contender was checked.
+    #[must_use]
+    pub fn is_checked(&self, contender: &str) -> bool {
+        let mut starts = self.starts.iter();
+        starts.any(|start| start.contender == contender && start.passed + start.failed.len() > 0)
     }
 
     /// Returns the checks that a contender failed at any of its starts, each once.
@@ -397,7 +404,7 @@ mod tests {
     fn unknown_baseline_is_answered_with_the_names_of_the_run() {
         let results = sample::results();
         let error = results.baseline(Some("rails")).unwrap_err().to_string();
-        assert!(error.starts_with("no rails in this run: it has limit, axum,"));
+        assert!(error.starts_with("no rails in this run: it has ceiling, axum,"));
         assert_eq!(results.baseline(None).unwrap().unwrap().name, "axum");
     }
 }

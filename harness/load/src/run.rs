@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use schema::Profile;
 
 use self::trial::Trial;
-use crate::bottleneck::warnings;
+use crate::bottleneck::{bottleneck, warnings};
 use crate::engine::Engine;
 use crate::record::{Attempt, Failed, Failure, Line, LoadModel, Plan, Start};
 use crate::results::Log;
@@ -45,7 +45,7 @@ pub struct Bench<'a> {
     /// In the plan's order.
     pub contenders: &'a [Contender],
     /// Contender that the engine is measured against before the run.
-    pub limit: Option<&'a Contender>,
+    pub ceiling: Option<&'a Contender>,
     pub engine: &'a dyn Engine,
     /// CPUs of the contender. This process has the others already.
     pub cpus: &'a Cpus,
@@ -79,7 +79,7 @@ impl Bench<'_> {
     /// Measures the engine against a server that does nothing, unless the log has that already.
     fn calibrate_once(&self, log: &mut Log) -> Result<()> {
         let is_calibration = |line: &Line| matches!(line, Line::Calibration(_));
-        let Some(limit) = self.limit else {
+        let Some(ceiling) = self.ceiling else {
             return Ok(());
         };
         if log.lines().iter().any(is_calibration) {
@@ -88,12 +88,12 @@ impl Bench<'_> {
         let plan = log.run().plan.clone();
         self.tell(log, "calibrating the engine");
         let calibrate = || -> Result<Attempt> {
-            let trial = Trial::start(self, limit, &plan)?;
+            let trial = Trial::start(self, ceiling, &plan)?;
             let step = Step {
                 scenario: Scenario::Info,
                 load_model: LoadModel::Closed,
             };
-            trial.measure(self, limit, 0, step, &[], &plan)
+            trial.measure(self, ceiling, 0, step, &[], &plan)
         };
         let attempt = calibrate().context("calibrating the engine")?;
         log.append(Line::Calibration(Box::new(attempt)))
@@ -134,6 +134,7 @@ impl Bench<'_> {
         };
         self.tell(log, &format!("{title}: starting"));
         let trial = Trial::start(self, contender, plan)?;
+        let first_ms = trial.first_requests(plan);
         self.tell(log, &format!("{title}: checking"));
         let (passed, failed) = self.check(contender, &trial.subject)?;
         let is_conformant = failed.is_empty();
@@ -143,6 +144,7 @@ impl Bench<'_> {
                 contender: contender.name.clone(),
                 round,
                 ready_ms: trial.ready.as_secs_f64() * 1e3,
+                first_ms,
                 passed,
                 failed,
             }),
@@ -157,7 +159,7 @@ impl Bench<'_> {
     /// checked.
     fn check(&self, contender: &Contender, subject: &Arc<Subject>) -> Result<(usize, Vec<Failed>)> {
         let (mut passed, mut failed) = (0, Vec::new());
-        if contender.is_limit() {
+        if contender.is_ceiling() {
             return Ok((passed, failed));
         }
         let options = Options {
@@ -228,7 +230,9 @@ impl Bench<'_> {
         }
         drop(trial);
         if let Some(mut attempt) = last {
+            database.cut()?;
             attempt.usage.served = u64::try_from(database.scans()? - scans).ok();
+            attempt.bottleneck = bottleneck(&attempt, plan);
             attempt.warnings = warnings(&attempt, plan);
             write(log, Line::Attempt(Box::new(attempt)))?;
         }

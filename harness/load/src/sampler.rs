@@ -9,7 +9,7 @@ use procfs::{CpuTime, Current, CurrentSI, KernelStats, LoadAverage};
 use rustix::process::Pid;
 
 use crate::process_group::{ProcessGroup, all_processes};
-use crate::record::{ResourceUsage, Timeline, Usage};
+use crate::record::{ResourceUsage, Usage};
 use testbed::interrupt::Interrupt;
 
 /// Time between two samples.
@@ -207,29 +207,8 @@ impl<'a> Sampler<'a> {
             other_cpus_idle: idle(&self.other_cpus),
             steal: all.share(all.steal),
             foreign: (all.share(all.busy) - sampled_secs / machine_secs).max(0.0),
-            load_1min: load_average.map(|load| rounded(f64::from(load.one), 100.0)),
-            timeline: self.timeline(first),
+            load_1min: load_average.map(|load| f64::from(load.one)),
             ..ResourceUsage::default()
-        }
-    }
-
-    fn timeline(&self, first: &Sample) -> Timeline {
-        let used = |group: usize| {
-            let slices = self.samples.windows(2).map(|pair| {
-                let cpu = (pair[1].cpu[group] - pair[0].cpu[group]).as_secs_f64();
-                rounded(cpu / (pair[1].at - pair[0].at).as_secs_f64(), 1e3)
-            });
-            slices.collect()
-        };
-        let at_ms = |sample: &Sample| rounded((sample.at - first.at).as_secs_f64() * 1e3, 10.0);
-        let rss_bytes = self.samples.iter().map(|sample| sample.rss_bytes);
-        Timeline {
-            at_ms: self.samples.iter().map(at_ms).collect(),
-            contender: used(CONTENDER),
-            generator: used(GENERATOR),
-            upstream: used(UPSTREAM),
-            postgres: used(POSTGRES),
-            contender_rss_bytes: rss_bytes.skip(1).collect(),
         }
     }
 }
@@ -239,11 +218,6 @@ fn refresh(groups: &mut [ProcessGroup]) {
     for group in groups {
         group.refresh(&all);
     }
-}
-
-/// Rounds to a multiple of `1 / parts`.
-fn rounded(value: f64, parts: f64) -> f64 {
-    (value * parts).round() / parts
 }
 
 /// Time of one or several CPUs, in ticks.
@@ -344,9 +318,6 @@ mod tests {
         let busy = sample(32);
         assert!(busy.generator.cpu_secs > busy.contender.cpu_secs);
         assert!(busy.contender.rss_peak_bytes > Some(0));
-        let slices = busy.timeline.generator.len();
-        assert!(slices >= 2 && busy.timeline.at_ms.len() == slices + 1);
-        assert!(busy.timeline.generator.iter().any(|cpus| *cpus > 0.0));
         assert!(sample(0).generator.cpu_secs == 0.0);
     }
 

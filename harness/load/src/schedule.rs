@@ -1,8 +1,6 @@
 //! The order of the work. The next step follows from the plan and the lines that are written, so that
 //! a resumed run goes on as if it had never stopped.
 
-use std::time::Duration;
-
 use crate::record::{Attempt, Bottleneck, Line, LoadModel, Plan, Rate};
 use crate::results::Log;
 use crate::scenario::Scenario;
@@ -17,12 +15,6 @@ const SWEEP_STEPS: i32 = 12;
 /// A sweep ends when a contender does not keep up with a rate, or when its 99th percentile is this
 /// many times that of the first rate.
 const KNEE_P99: f64 = 20.0;
-
-/// Estimated time of a visit beside its loads: Postgres, the contender, the check.
-const VISIT: Duration = Duration::from_secs(9);
-
-/// Estimated time of an attempt beside its load: connections and a pause.
-const ATTEMPT_OVERHEAD: Duration = Duration::from_millis(400);
 
 /// Estimated rates of a sweep, which doubles from a quarter: a typical field lies within a factor of
 /// eight.
@@ -92,39 +84,20 @@ impl<'a> Schedule<'a> {
     #[must_use]
     pub fn planned(&self) -> usize {
         let contenders = &self.plan.contenders;
-        let open_contenders = contenders.iter().filter(|planned| !planned.is_ceiling);
+        let open_contenders = contenders.iter().filter(|planned| !planned.is_ceiling());
         let rates = self.plan.rates.iter().map(|rate| match rate {
             Rate::Fixed(_) | Rate::PercentOfSlowest(_) => 1,
             Rate::Sweep => SWEEP_ESTIMATE,
         });
         let open = open_contenders.count() * rates.sum::<usize>();
-        (self.closed_rounds() + open) * self.plan.scenarios.len()
-    }
-
-    fn closed_rounds(&self) -> usize {
-        self.plan.contenders.len() * self.plan.rounds as usize
+        let closed = contenders.len() * self.plan.rounds as usize;
+        (closed + open) * self.plan.scenarios.len()
     }
 
     /// Returns the number of attempts that were made.
     #[must_use]
     pub fn done(&self) -> usize {
         self.attempts().count()
-    }
-
-    /// Returns the estimated time of the rest.
-    #[must_use]
-    pub fn estimate(&self) -> Duration {
-        let attempts = self.planned().saturating_sub(self.done());
-        let load = self.plan.warmup_secs + self.plan.duration_secs;
-        let attempt = Duration::from_secs_f64(load) + ATTEMPT_OVERHEAD;
-        // The rates of open loops may follow from closed ones that are to come.
-        let is_closed_done = self.done() >= self.closed_rounds() * self.plan.scenarios.len();
-        let is_left = |visit: &Visit| {
-            (self.is_open(*visit) && !is_closed_done) || self.next_step(*visit).is_some()
-        };
-        let visits = self.visits().filter(is_left).count();
-        VISIT * u32::try_from(visits).unwrap_or(u32::MAX)
-            + attempt * u32::try_from(attempts).unwrap_or(u32::MAX)
     }
 
     /// Returns all visits in their order. Each round begins with another contender, so that drift
@@ -175,7 +148,7 @@ impl<'a> Schedule<'a> {
         let concerns = |contender: &str, round: u32| {
             contender == name && (round == visit.round || (is_open && round <= self.plan.rounds))
         };
-        let mut abandoned = is_open && self.plan.contenders[visit.contender].is_ceiling;
+        let mut abandoned = is_open && self.plan.contenders[visit.contender].is_ceiling();
         for line in self.lines {
             match line {
                 Line::Failure(failure) if concerns(&failure.contender, failure.round) => {
@@ -263,7 +236,7 @@ impl<'a> Schedule<'a> {
         };
         let slowest = |is_counted: fn(Bottleneck) -> bool| {
             let contenders = self.plan.contenders.iter();
-            let contenders = contenders.filter(|planned| !planned.is_ceiling);
+            let contenders = contenders.filter(|planned| !planned.is_ceiling());
             let rates = contenders.filter_map(|planned| rate(&planned.name, is_counted));
             rates.min_by(f64::total_cmp)
         };
@@ -274,6 +247,8 @@ impl<'a> Schedule<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::record::{Failed, Failure, Start};
     use crate::sample::small;
@@ -311,6 +286,7 @@ mod tests {
             contender: name.to_owned(),
             round,
             ready_ms: 1.0,
+            first_ms: BTreeMap::new(),
             passed: 1,
             failed: failed.collect(),
         })
@@ -405,9 +381,9 @@ mod tests {
             Rate::Fixed(7.0),
             Rate::Fixed(250.0),
         ];
-        let plan = plan(&["limit", "a", "b"], &[Scenario::Info], &rates);
+        let plan = plan(&["ceiling", "a", "b"], &[Scenario::Info], &rates);
         let order = executed(&plan, |name, step| match (name, step.load_model) {
-            ("limit", _) => (10, 1.0),
+            ("ceiling", _) => (10, 1.0),
             ("a", LoadModel::Closed) => (1000, 1.0),
             _ => (4000, 1.0),
         });
@@ -428,21 +404,5 @@ mod tests {
             LoadModel::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
         });
         assert_eq!(slows_down[2..].join(", "), "3 a 250, 3 a 500");
-    }
-
-    #[test]
-    fn estimate_covers_the_visits_and_attempts_that_are_left() {
-        let visit = VISIT + Duration::from_millis(12_400);
-        let closed = plan(&["a", "b"], &[Scenario::Info], &[]);
-        let open = plan(&["a"], &[Scenario::Info], &[Rate::Fixed(7.0)]);
-        let written = [attempt("a", 1, INFO, 1000, 1.0)];
-        for (plan, lines, visits) in [
-            (&closed, &[][..], 4),
-            (&closed, &written[..], 3),
-            (&open, &[], 3),
-        ] {
-            let schedule = Schedule { plan, lines };
-            assert_eq!(schedule.estimate(), visit * visits);
-        }
     }
 }

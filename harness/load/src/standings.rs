@@ -144,7 +144,7 @@ fn cells_of_run<'a>(
         .map(|contender| Cell::new(results, contender, scenario))
         .collect();
     rank(&mut cells);
-    let ceiling = cells.iter().find(|cell| cell.contender.is_ceiling);
+    let ceiling = cells.iter().find(|cell| cell.contender.is_ceiling());
     let ceiling_us = ceiling.and_then(Cell::cpu_us);
     let is_baseline =
         |cell: &&Cell<'_>| baseline.is_some_and(|baseline| baseline.name == cell.contender.name);
@@ -158,7 +158,7 @@ fn cells_of_run<'a>(
     cells.sort_by(|one, other| {
         let rank = |cell: &Cell<'_>| {
             let rank = cell.cpu_rank.unwrap_or(usize::MAX);
-            (!cell.contender.is_ceiling, rank)
+            (!cell.contender.is_ceiling(), rank)
         };
         let cpu_us = |cell: &Cell<'_>| cell.cpu_us().unwrap_or(f64::INFINITY);
         let by_rank = rank(one).cmp(&rank(other));
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(
             catalog.cells.iter().map(row).collect::<Vec<_>>(),
             [
-                row_of("limit", None, None, "generator-bound"),
+                row_of("ceiling", None, None, "generator-bound"),
                 row_of("axum", Some(1), Some(1), "server-bound"),
                 row_of("gin", Some(2), Some(2), "server-bound"),
                 // Its own construction limits its rate, so it is ranked by its CPU time only.
@@ -246,8 +246,8 @@ mod tests {
             .map(|cell| (cell.contender.name.as_str(), cell.point.connections))
             .collect();
         let expected = [
-            ("limit", 100),
-            ("limit", 1000),
+            ("ceiling", 100),
+            ("ceiling", 1000),
             ("axum", 100),
             ("axum", 1000),
         ];

@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal};
 use schema::env::{
     DB_HOST, DB_PORT, HOST, JWT_SECRET, PORT, UPSTREAM_API_KEY, UPSTREAM_URL, WORKERS,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cpus::Cpus;
 use crate::interrupt::Interrupt;
@@ -45,8 +45,7 @@ pub struct Contender {
     pub name: String,
     /// Language and framework with versions, such as `Rust 1.95, axum 0.8`.
     pub made_of: String,
-    /// Its role, if it is not an ordinary contender.
-    pub kind: Option<Kind>,
+    pub category: Category,
     /// The level that it promises.
     pub promises: Level,
     /// Its declared deviations: the slug or pattern of the checks, and the reason.
@@ -57,14 +56,31 @@ pub struct Contender {
     pub container: Option<Container>,
 }
 
-/// A service that is started and measured like a contender.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+/// The rules that a contender was written by, which tables show.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The ceiling, which fails checks by design.
-    Limit,
-    /// An upstream, which serves the product and depends on nothing.
+pub enum Category {
+    /// As the documentation of its framework shows.
+    #[default]
+    Standard,
+    /// With optimisations beyond that.
+    Tuned,
+    /// No contender: it does no work, fails checks by design, and all others are a fraction of it.
+    Ceiling,
+    /// No contender: it serves the product and depends on nothing.
     Upstream,
+}
+
+impl Category {
+    /// Returns the name in definitions and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Tuned => "tuned",
+            Self::Ceiling => "ceiling",
+            Self::Upstream => "upstream",
+        }
+    }
 }
 
 /// The way that it starts as a process of this machine.
@@ -121,13 +137,13 @@ enum Process {
 
 impl Contender {
     /// Returns true if it is the ceiling.
-    pub fn is_limit(&self) -> bool {
-        self.kind == Some(Kind::Limit)
+    pub fn is_ceiling(&self) -> bool {
+        self.category == Category::Ceiling
     }
 
     /// Returns true if it is an upstream.
     pub fn is_upstream(&self) -> bool {
-        self.kind == Some(Kind::Upstream)
+        self.category == Category::Upstream
     }
 
     /// Returns true if its definition says how it starts, in a container or as a process.

@@ -23,7 +23,6 @@ pub(super) struct Progress {
 struct Work {
     attempts: usize,
     done: usize,
-    left: Duration,
 }
 
 impl Work {
@@ -31,7 +30,6 @@ impl Work {
         Self {
             attempts: schedule.planned(),
             done: schedule.done(),
-            left: schedule.estimate(),
         }
     }
 }
@@ -43,7 +41,7 @@ impl Progress {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         let style =
-            ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {prefix} left");
+            ProgressStyle::with_template("{bar:20} {pos}/{len}  {msg}  {elapsed}, {eta} left");
         bar.set_style(style.context("the template of the progress bar")?);
         bar.enable_steady_tick(Duration::from_secs(1));
         let runs = logs
@@ -61,21 +59,9 @@ impl Progress {
         let sum = |of: fn(&Work) -> usize| runs.values().map(of).sum::<usize>() as u64;
         self.bar.set_length(sum(|work| work.attempts));
         self.bar.set_position(sum(|work| work.done));
-        let left = runs.values().map(|work| work.left).sum();
-        self.bar.set_prefix(rounded(left));
         self.bar.set_message(match runs.len() {
             1 => what.to_owned(),
             _ => format!("{}: {what}", folder_name(schedule.plan)),
         });
     }
-}
-
-/// Rounds to seconds below ten minutes, to minutes above.
-fn rounded(time: Duration) -> String {
-    let unit = if time < Duration::from_secs(600) {
-        1
-    } else {
-        60
-    };
-    humantime::format_duration(Duration::from_secs(time.as_secs() / unit * unit)).to_string()
 }

@@ -1,8 +1,9 @@
 //! `harness bench`: what is measured and written, and how an ended run is continued.
 
+use std::fs;
 use std::process::Child;
 
-use load::record::{Attempt, LoadModel};
+use load::record::{Attempt, Bottleneck, LoadModel};
 use load::results::{self, Results};
 use load::scenario::Scenario;
 use rustix::process::Signal;
@@ -85,6 +86,39 @@ fn contender_that_works_is_measured_and_others_are_reported() {
 }
 
 #[test]
+fn contender_that_remembers_is_not_comparable_beside_an_honest_one() {
+    let sandbox = Sandbox::new(&["working", "remembering"]);
+    // Both on one CPU, which none of them has for itself.
+    let bench = sandbox.bench(&["--rounds=1", "--scenarios=movies", "--cpus=0/0"]);
+    assert_eq!(bench.code, Some(0), "{bench:?}");
+    let mut attempts = sandbox.results().attempts;
+    attempts.sort_by_key(|attempt| attempt.contender.clone());
+    let bottlenecks: Vec<_> = attempts.iter().map(|attempt| attempt.bottleneck).collect();
+    assert_eq!(
+        bottlenecks,
+        [Bottleneck::NotComparable, Bottleneck::SharedCpus]
+    );
+    let costs: Vec<_> = attempts
+        .iter()
+        .map(|it| it.repeated_cost.unwrap())
+        .collect();
+    assert!(costs[0] < 0.8 && costs[1] > 0.8, "{costs:?}");
+    let read = |name| fs::read_to_string(sandbox.path("run").join(name)).unwrap();
+    for text in [&bench.out, &read("report.md"), &read("report.html")] {
+        assert!(
+            text.contains("not comparable") && text.contains("shared CPUs"),
+            "{text}"
+        );
+        assert!(
+            text.contains("no rate is ranked: contender and engine share CPU 0"),
+            "{text}"
+        );
+    }
+    assert!(read("report.md").contains("it remembers earlier requests"));
+    assert!(read("results.csv").contains(",not comparable,"));
+}
+
+#[test]
 fn open_loop_sends_at_its_rate() {
     let sandbox = Sandbox::new(&["target"]);
     let bench = sandbox.bench(&["target", "--scenarios=info", "--rounds=0", "--rate=200"]);
@@ -120,7 +154,7 @@ fn ended_run_leaves_nothing_running_and_is_continued() {
 fn runs_of_several_connections_and_workers_are_interleaved_and_continued() {
     let sandbox = Sandbox::new(&["target"]);
     let one_thread = format!("[ \"$WORKERS\" = 1 ] || exit 3; {}", script("target"));
-    sandbox.add("limit", &one_thread, "kind = \"limit\"");
+    sandbox.add("ceiling", &one_thread, "category = \"ceiling\"");
     let numbers = [
         "bench",
         "target",

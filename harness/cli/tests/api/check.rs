@@ -121,15 +121,15 @@ fn secrets_of_the_user_and_their_tokens_are_hidden() {
 }
 
 #[test]
-fn limit_fails_by_design_and_is_skipped_by_all() {
+fn ceiling_fails_by_design_and_is_skipped_by_all() {
     let sandbox = Sandbox::new(&[]);
-    sandbox.add("mine", &script("hollow"), "kind = \"limit\"");
+    sandbox.add("mine", &script("hollow"), "category = \"ceiling\"");
     let formats = ["--json=json", "--junit=junit", "--markdown=markdown"];
     let check = [&["check", "mine", "--only", "info/200"], &formats[..]].concat();
     let check = sandbox.run_to(1, &check);
     let read = |name| fs::read_to_string(sandbox.path(name)).unwrap();
     let reports: Value = serde_json::from_str(&read("json")).unwrap();
-    assert_eq!(reports[0]["is_limit"], true);
+    assert_eq!(reports[0]["category"], "ceiling");
     for text in [check.out, read("junit"), read("markdown")] {
         assert!(text.contains("mine fails by design"), "{text}");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
-use super::{BY_DESIGN, Report, Row};
+use super::{Report, Row};
 use crate::verdict::Outcome;
 
 /// Renders a suite for each contender. What is reported but not required is skipped.
@@ -14,8 +14,8 @@ pub(super) fn xml(reports: &[Report]) -> Result<String> {
     for report in reports {
         let mut suite = TestSuite::new(report.contender.clone());
         suite.set_time(Duration::from_millis(report.took_ms));
-        if report.is_limit {
-            suite.set_system_out(format!("{} {BY_DESIGN}", report.contender));
+        if let Some(remark) = report.by_design() {
+            suite.set_system_out(remark);
         }
         suite.add_test_cases(report.checks.iter().map(case));
         suites.add_test_suite(suite);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use testbed::table::{Cell, Column, Table};
 
-use super::{BY_DESIGN, Report, Row};
+use super::{Report, Row};
 use crate::Check;
 use crate::verdict::Outcome;
 
@@ -41,8 +41,8 @@ pub(super) fn report(report: &Report) -> String {
     if !report.made_of.is_empty() {
         let _ = writeln!(text, "{}\n", report.made_of);
     }
-    if report.is_limit {
-        let _ = writeln!(text, "{} {BY_DESIGN}.\n", report.contender);
+    if let Some(remark) = report.by_design() {
+        let _ = writeln!(text, "{remark}.\n");
     }
     let table = Table::new([
         Column::text("check", |row: &Row| Cell::from(row.slug.clone()).code()),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use testbed::table::{Column, Table};
 
-use super::{BY_DESIGN, Report, Row};
+use super::{Report, Row};
 use crate::Level;
 use crate::verdict::Outcome;
 
@@ -32,8 +32,8 @@ pub(super) fn report(report: &Report, verbose: bool) -> String {
     };
     let contender = &report.contender;
     let _ = writeln!(text, "{style}{contender} {result}{style:#}");
-    if report.is_limit {
-        let _ = writeln!(text, "{ODD}{contender} {BY_DESIGN}{ODD:#}");
+    if let Some(remark) = report.by_design() {
+        let _ = writeln!(text, "{ODD}{remark}{ODD:#}");
     }
     text
 }

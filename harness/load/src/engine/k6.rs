@@ -317,7 +317,7 @@ fn measured(summary: &str) -> Result<Measured> {
             p99_9_ms: known("p(99.9)"),
             max_ms: known("max"),
         },
-        per_100_ms: Vec::new(),
+        resent: 0,
     })
 }
 

@@ -113,10 +113,10 @@ fn bars(standings: &Standings<'_>, standing: &Standing<'_>) -> Markup {
 
 fn contenders<'a, 'b>(standing: &'b Standing<'a>) -> impl Iterator<Item = &'b Cell<'a>> {
     let cells = standing.cells.iter();
-    cells.filter(|cell| !cell.contender.is_ceiling)
+    cells.filter(|cell| !cell.contender.is_ceiling())
 }
 
 fn ceiling(standing: &Standing<'_>) -> Option<f64> {
     let mut cells = standing.cells.iter();
-    cells.find(|cell| cell.contender.is_ceiling)?.cpu_us()
+    cells.find(|cell| cell.contender.is_ceiling())?.cpu_us()
 }

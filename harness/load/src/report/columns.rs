@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 
+use super::super::bottleneck::is_remembered;
 use super::super::cell::Cell;
 use super::super::record::{Attempt, LoadModel, Point};
+use super::super::scenario::Scenario;
 use super::super::standings::Standings;
 use super::super::statistics::Estimate;
+use super::facts::StartTimes;
 use testbed::number::{mebibytes, percent, short, whole};
 use testbed::table::{self, Column, Table};
 
@@ -13,16 +16,25 @@ use testbed::table::{self, Column, Table};
 pub(super) fn standings<'a>(standings: &Standings<'a>) -> Table<'a, Cell<'a>> {
     let rank = |rank: Option<usize>| rank.map(|rank| table::Cell::from(rank as u64));
     let share = |share: Option<f64>| share.map(|share| table::Cell::number(share, percent));
-    let spread = move |cell: &Cell<'_>| {
-        let spread = share(cell.spread());
+    let cpu_interval = |cell: &Cell<'_>| {
+        let interval = table::Cell::from(interval(cell.cpu_us_per_request, short));
         match cell.is_wide() {
-            true => spread.map(table::Cell::strong),
-            false => spread,
+            true => interval.strong(),
+            false => interval,
+        }
+    };
+    let repeated = move |cell: &Cell<'_>| {
+        let cost = cell.repeated_cost.map(|estimate| estimate.median);
+        let is_remembered = cost.is_some_and(is_remembered);
+        match share(cost) {
+            Some(cost) if is_remembered => Some(cost.strong()),
+            cost => cost,
         }
     };
     let name = [
         Column::number("#", "", move |cell: &Cell<'_>| rank(cell.cpu_rank)),
         Column::text("contender", |cell: &Cell<'_>| cell.contender.name.clone()),
+        Column::text("category", |cell: &Cell<'_>| cell.contender.category.name()).priority(2),
     ];
     let point = [
         Column::number("workers", "", |cell: &Cell<'_>| cell.point.workers as u64),
@@ -34,10 +46,7 @@ pub(super) fn standings<'a>(standings: &Standings<'a>) -> Table<'a, Cell<'a>> {
         Column::number("CPU", "µs/request", |cell: &Cell<'_>| {
             median(cell.cpu_us_per_request, short)
         }),
-        Column::number("95 %", "", |cell: &Cell<'_>| {
-            interval(cell.cpu_us_per_request, short)
-        })
-        .priority(8),
+        Column::number("95 %", "", cpu_interval).priority(8),
         Column::number("of ceiling", "", move |cell: &Cell<'_>| {
             share(cell.of_ceiling)
         })
@@ -46,10 +55,6 @@ pub(super) fn standings<'a>(standings: &Standings<'a>) -> Table<'a, Cell<'a>> {
             median(cell.requests_per_sec, whole)
         })
         .priority(10),
-        Column::number("95 %", "", |cell: &Cell<'_>| {
-            interval(cell.requests_per_sec, whole)
-        })
-        .priority(0),
         Column::number("#", "", move |cell: &Cell<'_>| rank(cell.rate_rank)).priority(1),
         Column::number("mean", "ms", |cell: &Cell<'_>| median(cell.mean_ms, short)).priority(4),
         Column::number("p99", "ms", |cell: &Cell<'_>| median(cell.p99_ms, short)).priority(6),
@@ -64,7 +69,7 @@ pub(super) fn standings<'a>(standings: &Standings<'a>) -> Table<'a, Cell<'a>> {
             bytes.map(|bytes| table::Cell::number(bytes as f64, mebibytes))
         })
         .priority(2),
-        Column::number("spread", "", spread).priority(3),
+        Column::number("repeated", "", repeated).priority(3),
         Column::text("bottleneck", Cell::state).priority(9),
     ];
     let point = point.into_iter().filter(|_| standings.runs.len() > 1);
@@ -85,6 +90,20 @@ fn interval(estimate: Option<Estimate>, format: fn(f64) -> String) -> String {
     }
 }
 
+/// Returns the table of the times of the starts.
+pub(super) fn starts() -> Table<'static, StartTimes> {
+    let contender = Column::text("contender", |times: &StartTimes| times.contender.clone());
+    let ready = Column::number("ready", "ms", |times: &StartTimes| {
+        table::Cell::number(times.ready_ms, short)
+    });
+    let first = (0..).zip(Scenario::ALL).map(|(index, scenario)| {
+        Column::number(scenario.name(), "ms", move |times: &StartTimes| {
+            times.first_ms[index].map(|ms| table::Cell::number(ms, short))
+        })
+    });
+    Table::new([contender, ready].into_iter().chain(first))
+}
+
 /// A row of `results.csv`.
 struct AttemptRow<'a> {
     kind: &'static str,
@@ -95,7 +114,7 @@ struct AttemptRow<'a> {
 type AttemptColumn = (&'static str, fn(&AttemptRow<'_>) -> table::Cell);
 
 /// The columns of `results.csv`. Their names contain the units.
-const ATTEMPT: [AttemptColumn; 40] = [
+const ATTEMPT: [AttemptColumn; 42] = [
     ("kind", |row| row.kind.into()),
     ("contender", |row| row.attempt.contender.as_str().into()),
     ("workers", |row| (row.point.workers as u64).into()),
@@ -114,12 +133,16 @@ const ATTEMPT: [AttemptColumn; 40] = [
     ("bottleneck", |row| row.attempt.bottleneck.name().into()),
     ("seconds", |row| row.attempt.measured.seconds.into()),
     ("requests", |row| row.attempt.measured.requests.into()),
+    ("resent", |row| row.attempt.measured.resent.into()),
     ("errors", |row| row.attempt.measured.error_count().into()),
     ("requests_per_sec", |row| {
         row.attempt.measured.requests_per_sec().into()
     }),
     ("cpu_us_per_request", |row| {
         row.attempt.cpu_us_per_request().into()
+    }),
+    ("repeated_cost_share", |row| {
+        row.attempt.repeated_cost.into()
     }),
     ("mean_ms", |row| row.attempt.measured.latency.mean_ms.into()),
     ("min_ms", |row| row.attempt.measured.latency.min_ms.into()),

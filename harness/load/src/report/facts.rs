@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::super::cell::Cell;
-use super::super::record::{Attempt, LoadModel, Plan, Rate, Run};
+use super::super::record::{Attempt, LoadModel, Plan, Rate, Run, Start};
 use super::super::results::Results;
+use super::super::scenario::Scenario;
 use super::super::standings::Standings;
+use super::super::statistics::median;
 use testbed::number::{NONE, listed, percent, whole};
 use testbed::terminal::quoted;
 
@@ -15,10 +17,14 @@ const WIDE_MAX: usize = 4;
 /// The heading of the table of open loops.
 pub(super) const OPEN_LOOP: &str = "p99 ms in open loop, from the scheduled time";
 
+/// The heading of the table of starts.
+pub(super) const STARTS: &str =
+    "Time until the first answer, and of the first request of each scenario";
+
 /// Returns the names of the contenders and the CPU.
 pub(super) fn title(standings: &Standings<'_>) -> String {
     let contenders = standings.plan().contenders.iter();
-    let contenders = contenders.filter(|contender| !contender.is_ceiling);
+    let contenders = contenders.filter(|contender| !contender.is_ceiling());
     let names: Vec<_> = contenders.map(|contender| &contender.name).collect();
     let names = match names.len() {
         0 => "No contender".to_owned(),
@@ -81,6 +87,11 @@ pub(super) fn warnings(standings: &Standings<'_>) -> Vec<String> {
         ));
     } else if made < planned {
         warnings.push(format!("{attempts}; the others failed."));
+    }
+    if let Some(reason) = standings.plan().shared_cpus() {
+        warnings.push(format!(
+            "No contender is server-bound and no rate is ranked: {reason}."
+        ));
     }
     if standings.plan().rounds == 1 {
         warnings.push("One round: there are no intervals, and ranks compare single values.".into());
@@ -243,6 +254,35 @@ pub(super) fn remarks(standings: &Standings<'_>) -> Vec<(String, String)> {
     }
     remarks.extend(remarks_of_attempts(standings));
     remarks
+}
+
+/// Returns the medians of the times until a contender answers and of its first requests, for each
+/// contender that was started.
+pub(super) fn starts(standings: &Standings<'_>) -> Vec<StartTimes> {
+    let starts = standings.runs.iter().flat_map(|results| &results.starts);
+    let times = standings.plan().contenders.iter().filter_map(|contender| {
+        let starts = starts
+            .clone()
+            .filter(|start| start.contender == contender.name);
+        let median_of = |time: &dyn Fn(&Start) -> Option<f64>| {
+            median(&starts.clone().filter_map(time).collect::<Vec<_>>())
+        };
+        Some(StartTimes {
+            contender: contender.name.clone(),
+            ready_ms: median_of(&|start| Some(start.ready_ms))?,
+            first_ms: Scenario::ALL
+                .map(|scenario| median_of(&|start| start.first_ms.get(&scenario).copied())),
+        })
+    });
+    times.collect()
+}
+
+/// The median times of the starts of a contender, in milliseconds.
+pub(super) struct StartTimes {
+    pub(super) contender: String,
+    pub(super) ready_ms: f64,
+    /// By scenario.
+    pub(super) first_ms: [Option<f64>; 4],
 }
 
 fn remarks_of_attempts(standings: &Standings<'_>) -> Vec<(String, String)> {

@@ -23,6 +23,8 @@ pub(super) fn report(standings: &Standings<'_>) -> String {
             p.soft { (facts::settings(standings)) " " (facts::baseline(standings)) " Every attempt is a row of results.csv." }
             (chart::picture(standings))
             @for standing in &standings.scenarios { (scenario(standings, standing)) }
+            h2 { (facts::STARTS) }
+            (columns::starts().html(facts::STARTS, facts::starts(standings).iter()))
             (remarks(standings))
             h2 { "Machine and command" }
             dl { @for (name, value) in facts::machine(standings) { dt { (name) } dd { (value) } } }

@@ -23,6 +23,8 @@ pub(super) fn report(standings: &Standings<'_>) -> String {
     for standing in &standings.scenarios {
         text += &scenario(standings, standing);
     }
+    let starts = columns::starts().markdown(facts::starts(standings).iter());
+    let _ = writeln!(text, "### {}\n\n{starts}", facts::STARTS);
     text += &remarks(standings);
     text + &setting(standings)
 }

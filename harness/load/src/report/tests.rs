@@ -25,8 +25,8 @@ fn reports(folder: &Path) -> [String; 5] {
 fn reports_contain_every_cell_remark_and_open_loop() {
     let [summary, csv, markdown, page, picture] = written(&sample::results());
     for line in [
-        "| 1 | axum | 10.0 | 9.90 – 10.1 | 56 % | 100,000 | 99,000 – 101,000 | 1 | 1.00 | 2.00 | 1.00 | 14 MiB | 2.0 % | server-bound |\n",
-        "| 2 | gin | 20.0 | 18.7 – 21.5 | 28 % | 50,000 | 46,500 – 53,500 | 2 | 2.00 | 4.00 | 0.50 | 14 MiB | **14 %** | server-bound |\n",
+        "| 1 | axum | standard | 10.0 | 9.90 – 10.1 | 56 % | 100,000 | 1 | 1.00 | 2.00 | 1.00 | 14 MiB | 97 % | server-bound |\n",
+        "| 2 | gin | standard | 20.0 | **18.7 – 21.5** | 28 % | 50,000 | 2 | 2.00 | 4.00 | 0.50 | 14 MiB | 97 % | server-bound |\n",
         "### info\n\n`GET /info`; ceiling of the engine: 176,400 requests/s\n",
         "| contender | 9,000/s |\n|---|--:|\n| axum | 22.2 |\n",
         "- robyn: fails movies/401-bad-signature: expected status 401, got status 201\n",
@@ -40,10 +40,10 @@ fn reports_contain_every_cell_remark_and_open_loop() {
         assert!(markdown.contains(line), "{line} in\n{markdown}");
     }
     let rows = |text: &str, part: &str| text.matches(part).count();
-    // Five contenders in four tables of standings, and one of the open loops without the ceiling.
-    assert_eq!(rows(&markdown, "| axum |"), 5);
-    assert_eq!(rows(&markdown, "| limit |"), 4);
-    assert_eq!(rows(&page, "data-value=\"axum\""), 5);
+    // Four tables of standings, one of the open loops without the ceiling, and one of the starts.
+    assert_eq!(rows(&markdown, "| axum |"), 6);
+    assert_eq!(rows(&markdown, "| ceiling |"), 5);
+    assert_eq!(rows(&page, "data-value=\"axum\""), 6);
     assert_eq!(rows(&csv, "\nattempt,"), 56 + 4);
     assert_eq!(rows(&csv, "\ncalibration,"), 1);
     for text in [&page, &picture] {
@@ -151,8 +151,8 @@ fn runs_that_differ_in_connections_have_one_report() {
     }
     let [summary, csv, markdown, page, _] = reports(folder.path());
     assert!(summary.contains("CONNECTIONS"), "{summary}");
-    assert!(markdown.contains("| 1 | axum | 1 | 100 | 10.0 |"));
-    assert!(markdown.contains("| 1 | axum | 1 | 1000 | 10.0 |"));
+    assert!(markdown.contains("| 1 | axum | standard | 1 | 100 | 10.0 |"));
+    assert!(markdown.contains("| 1 | axum | standard | 1 | 1000 | 10.0 |"));
     assert!(markdown.contains("100 and 1,000 connections from"));
     assert!(markdown.contains("Least CPU time per request, 100 connections: axum"));
     assert_eq!(csv.matches("\nattempt,axum,1,1000,info,").count(), 4);

@@ -1,5 +1,6 @@
 //! A contender that runs with an upstream and a Postgres of the harness's own.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +9,12 @@ use anyhow::{Context, Error, Result};
 use schema::{Profile, fixtures, routes};
 
 use super::{Bench, OwnSide, now};
-use crate::bottleneck::{bottleneck, warnings};
-use crate::engine::Load;
-use crate::input::{Requests, Variety};
+use crate::bottleneck::{bottleneck, is_remembered, warnings};
+use crate::engine::builtin::Builtin;
+use crate::engine::{Engine, Load};
+use crate::input::{Composer, Request, Requests, Variety};
 use crate::process_group::ProcessGroup;
-use crate::record::{Attempt, Bottleneck, Plan};
+use crate::record::{Attempt, Bottleneck, LoadModel, Plan};
 use crate::sampler::{Sampler, Scene};
 use crate::scenario::Scenario;
 use crate::schedule::Step;
@@ -20,6 +22,9 @@ use conformance::{Database, RecordingUpstream, Secrets, Subject, Target};
 use testbed::contender::{Contender, Running, Surroundings};
 use testbed::postgres::TemporaryPostgres;
 use testbed::raw::Connection;
+
+/// Time of the loads that find out if a contender remembers requests.
+const REPEATED_TIME: Duration = Duration::from_secs(1);
 
 /// A running contender. Its fields are dropped in their order: the contender before its backends.
 pub(super) struct Trial {
@@ -55,7 +60,7 @@ impl Trial {
             postgres_port: Some(postgres.port()),
             secrets: secrets.clone(),
             // The ceiling has a single thread.
-            workers: Some(if contender.is_limit() {
+            workers: Some(if contender.is_ceiling() {
                 1
             } else {
                 plan.workers
@@ -102,18 +107,12 @@ impl Trial {
     ) -> Result<Attempt> {
         // The ceiling knows a single request.
         let fixture = [fixtures::profile()];
-        let (variety, users) = match contender.is_limit() {
+        let (variety, users) = match contender.is_ceiling() {
             true => (Variety::Fixture, &fixture[..]),
             false => (Variety::Unique, users),
         };
         let load = Load {
-            requests: Requests {
-                scenario: step.scenario,
-                target: &self.target,
-                users,
-                secret: &self.subject.secrets.jwt_secret,
-                variety,
-            },
+            requests: self.requests(step.scenario, users, variety),
             connections: plan.connections,
             threads: plan.generator_threads(),
             load_model: step.load_model,
@@ -124,7 +123,7 @@ impl Trial {
         let mut sampler = Sampler::new(self.scene.clone(), bench.interrupt);
         let started_at = now();
         let (begin, (calls, busy)) = (Instant::now(), upstream.count());
-        let measured = bench.engine.run(&load, &mut sampler)?;
+        let mut measured = bench.engine.run(&load, &mut sampler)?;
         let (calls_after, busy_after) = upstream.count();
         let mut usage = sampler.usage();
         if step.scenario == Scenario::Catalog {
@@ -132,6 +131,11 @@ impl Trial {
             let busy = (busy_after - busy).as_secs_f64();
             usage.upstream_in_flight = Some(busy / begin.elapsed().as_secs_f64());
         }
+        let may_remember = step.scenario.has_token() && step.load_model == LoadModel::Closed;
+        let repeated_cost = match may_remember && variety == Variety::Unique {
+            true => self.repeated_cost(&load, bench, &mut measured.answers_in_all)?,
+            false => None,
+        };
         let mut attempt = Attempt {
             contender: contender.name.clone(),
             scenario: step.scenario,
@@ -141,10 +145,78 @@ impl Trial {
             measured,
             usage,
             bottleneck: Bottleneck::Waiting,
+            repeated_cost,
             warnings: Vec::new(),
         };
         attempt.bottleneck = bottleneck(&attempt, plan);
         attempt.warnings = warnings(&attempt, plan);
         Ok(attempt)
+    }
+
+    fn requests<'a>(
+        &'a self,
+        scenario: Scenario,
+        users: &'a [Profile],
+        variety: Variety,
+    ) -> Requests<'a> {
+        Requests {
+            scenario,
+            target: &self.target,
+            users,
+            secret: &self.subject.secrets.jwt_secret,
+            variety,
+        }
+    }
+
+    /// Measures the CPU time per request of repeated requests as a share of that of unique ones, with the
+    /// builtin engine. A share that shows a memory is measured twice. Adds the answers to `answers`.
+    fn repeated_cost(
+        &self,
+        load: &Load<'_>,
+        bench: &Bench<'_>,
+        answers: &mut u64,
+    ) -> Result<Option<f64>> {
+        let mut cost = |variety| {
+            let load = Load {
+                requests: Requests {
+                    variety,
+                    ..load.requests
+                },
+                warmup: Duration::ZERO,
+                duration: load.duration.min(REPEATED_TIME),
+                ..*load
+            };
+            let mut sampler = Sampler::new(self.scene.clone(), bench.interrupt);
+            let measured = Builtin.run(&load, &mut sampler)?;
+            *answers += measured.answers_in_all;
+            let cpu_secs = sampler.usage().contender.cpu_secs;
+            Ok::<_, Error>(cpu_secs / measured.requests as f64)
+        };
+        let mut share = || -> Result<f64> {
+            let unique = cost(Variety::Unique)?;
+            Ok(cost(Variety::Repeated)? / unique)
+        };
+        let first = share()?;
+        let share = match is_remembered(first) {
+            true => first.max(share()?),
+            false => first,
+        };
+        Ok(Some(share).filter(|share| share.is_finite()))
+    }
+
+    /// Returns the times of the first request of each scenario, in milliseconds; of those that are
+    /// answered.
+    pub(super) fn first_requests(&self, plan: &Plan) -> BTreeMap<Scenario, f64> {
+        let users = [fixtures::profile()];
+        let time = |scenario: &Scenario| {
+            let requests = self.requests(*scenario, &users, Variety::Fixture);
+            let mut request = Request::default();
+            Composer::new(requests).compose(&mut request);
+            let begin = Instant::now();
+            let mut connection = Connection::open(self.target.address()).ok()?;
+            connection.ask(&request.bytes).ok()?;
+            Some((*scenario, begin.elapsed().as_secs_f64() * 1e3))
+        };
+        plan.scenarios.iter().filter_map(time).collect()
     }
 }

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use crate::record::{Attempt, Bottleneck, LoadModel, Measured, Plan, Planned, ResourceUsage};
 use crate::scenario::Scenario;
+use testbed::contender::Category;
 
-/// Three rounds of ten seconds on two processors; who is called `limit` is it.
+/// Three rounds of ten seconds on two processors; the one of this name is the ceiling.
 pub(crate) fn plan(names: &[&str]) -> Plan {
     let planned = names.iter().map(|name| Planned {
         name: (*name).to_owned(),
         made_of: "Rust 1.95".to_owned(),
-        is_ceiling: *name == "limit",
+        category: match *name {
+            "ceiling" => Category::Ceiling,
+            _ => Category::Standard,
+        },
         in_container: false,
         deviations: BTreeMap::new(),
     });
@@ -24,6 +28,7 @@ pub(crate) fn plan(names: &[&str]) -> Plan {
         workers: 1,
         contender_cpus: vec![0],
         other_cpus: vec![1],
+        cpu_quota: None,
         engine: "builtin".to_owned(),
         rates: Vec::new(),
     }
@@ -49,6 +54,7 @@ pub(crate) fn attempt(contender: &str) -> Attempt {
             ..ResourceUsage::default()
         },
         bottleneck: Bottleneck::Waiting,
+        repeated_cost: None,
         warnings: Vec::new(),
     };
     attempt.measured.latency.mean_ms = 10.0;

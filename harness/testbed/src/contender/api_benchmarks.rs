@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Container, Contender};
+use super::{Category, Container, Contender};
 use crate::level::Level;
 
 /// The file that all contenders share.
@@ -98,7 +98,7 @@ pub(super) fn find(
     let known = definition.unwrap_or_else(|| Contender {
         name: name.to_owned(),
         made_of: "api-benchmarks".to_owned(),
-        kind: None,
+        category: Category::Standard,
         promises: Level::Work,
         deviations: BTreeMap::new(),
         environment: BTreeMap::new(),

@@ -231,14 +231,10 @@ mod tests {
     #[test]
     fn all_lists_the_file_and_then_the_checkout() {
         let folder = field();
-        let file = folder.path().join(FILE);
-        let limit =
-            "[limit]\nkind = \"limit\"\nlanguage = \"L\"\nframework = \"F\"\ncommand = \"own\"\n";
-        fs::write(&file, fs::read_to_string(&file).unwrap() + limit).unwrap();
         let all = chosen(&folder, &[], None).unwrap();
-        assert_eq!(names(&all), ["gin", "limit", "mine", "flask", "jero"]);
+        assert_eq!(names(&all), ["gin", "mine", "flask", "jero"]);
         let natively = all.iter().map(|contender| contender.native.is_some());
-        assert!(natively.eq([true, true, true, false, true]));
+        assert!(natively.eq([true, true, false, true]));
     }
 
     #[test]

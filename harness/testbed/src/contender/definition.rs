@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{Container, Contender, Kind, Native};
+use super::{Category, Container, Contender, Native};
 use crate::level::Level;
 
 /// The file's name.
@@ -22,7 +22,8 @@ pub(super) const API_BENCHMARKS_FILE: &str = "contenders.api-benchmarks.toml";
 struct Definition {
     language: String,
     framework: String,
-    kind: Option<Kind>,
+    #[serde(default)]
+    category: Category,
     #[serde(default = "work")]
     promises: Level,
     #[serde(default)]
@@ -136,7 +137,7 @@ fn contender(name: String, definition: Definition, folders: &Folders) -> Result<
     Ok(Contender {
         name,
         made_of: format!("{}, {}", definition.language, definition.framework),
-        kind: definition.kind,
+        category: definition.category,
         promises: definition.promises,
         deviations: definition.deviations,
         environment: definition.environment,
@@ -187,15 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn kind_marks_a_limit_and_an_upstream() {
-        let text = format!("{HEAD}kind = \"limit\"\ncommand = \"x\"\n");
-        let kind = |text: &str| parse(text, &folders()).unwrap()[0].kind;
-        assert_eq!(kind(&text), Some(Kind::Limit));
-        assert_eq!(
-            kind(&text.replace("limit", "upstream")),
-            Some(Kind::Upstream)
-        );
-        assert!(error(&text.replace("limit", "other")).contains("unknown variant `other`"));
+    fn category_is_one_of_four_and_standard_by_default() {
+        let text = format!("{HEAD}command = \"x\"\n");
+        let category = |text: &str| parse(text, &folders()).unwrap()[0].category;
+        assert_eq!(category(&text), Category::Standard);
+        let ceiling = text + "category = \"ceiling\"\n";
+        assert_eq!(category(&ceiling), Category::Ceiling);
+        assert!(error(&ceiling.replace("ceiling", "other")).contains("unknown variant `other`"));
     }
 
     #[test]

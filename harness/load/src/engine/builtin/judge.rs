@@ -94,6 +94,9 @@ impl Traffic for Judge<'_> {
 
     fn ended(&mut self, request: Request, exchange: &Exchange<'_>) {
         let at = exchange.ended;
+        if exchange.is_repeated {
+            self.recorder.resent(at);
+        }
         match &exchange.result {
             Ok(response) => match self.judge(&request, response) {
                 Ok(()) => self.recorder.right(at, exchange.latency(), response.length),

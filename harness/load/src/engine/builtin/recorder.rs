@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 use super::latencies::Latencies;
 use crate::record::Measured;
 
-/// Length of the slices of time whose right answers are counted.
-const SLICE: Duration = Duration::from_millis(100);
-
 /// The measured time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
@@ -21,10 +18,8 @@ impl Window {
         self.end - self.begin
     }
 
-    /// Returns the time since its begin if it contains `at`.
-    fn offset(self, at: Instant) -> Option<Duration> {
-        let offset = at.checked_duration_since(self.begin)?;
-        (at <= self.end).then_some(offset)
+    fn contains(self, at: Instant) -> bool {
+        (self.begin..=self.end).contains(&at)
     }
 }
 
@@ -35,21 +30,19 @@ pub(super) struct Recorder {
     latencies: Latencies,
     errors: BTreeMap<String, u64>,
     bytes: u64,
-    slices: Vec<u32>,
+    resent: u64,
     /// Right answers in and out of the window.
     answers_in_all: u64,
 }
 
 impl Recorder {
     pub(super) fn new(window: Window) -> Self {
-        let slices = window.length().as_nanos().div_ceil(SLICE.as_nanos());
-        let slices = usize::try_from(slices).expect("the measured time fits into memory");
         Self {
             window,
             latencies: Latencies::default(),
             errors: BTreeMap::new(),
             bytes: 0,
-            slices: vec![0; slices],
+            resent: 0,
             answers_in_all: 0,
         }
     }
@@ -57,22 +50,20 @@ impl Recorder {
     /// Records a right answer.
     pub(super) fn right(&mut self, at: Instant, latency: Duration, bytes: usize) {
         self.answers_in_all += 1;
-        let Some(offset) = self.window.offset(at) else {
-            return;
-        };
-        let slice = offset.as_nanos() as u64 / SLICE.as_nanos() as u64;
-        // The very end of the window belongs to its last slice.
-        let slice = (slice as usize).min(self.slices.len().saturating_sub(1));
-        if let Some(count) = self.slices.get_mut(slice) {
-            *count += 1;
+        if self.window.contains(at) {
+            self.latencies.record(latency);
+            self.bytes += bytes as u64;
         }
-        self.latencies.record(latency);
-        self.bytes += bytes as u64;
+    }
+
+    /// Records that a request was sent again.
+    pub(super) fn resent(&mut self, at: Instant) {
+        self.resent += u64::from(self.window.contains(at));
     }
 
     /// Records a wrong or missing answer.
     pub(super) fn error(&mut self, at: Instant, kind: &str, bytes: usize) {
-        if self.window.offset(at).is_none() {
+        if !self.window.contains(at) {
             return;
         }
         self.bytes += bytes as u64;
@@ -92,9 +83,7 @@ impl Recorder {
         }
         self.bytes += other.bytes;
         self.answers_in_all += other.answers_in_all;
-        for (count, more) in self.slices.iter_mut().zip(&other.slices) {
-            *count += more;
-        }
+        self.resent += other.resent;
     }
 
     pub(super) fn measured(self) -> Measured {
@@ -105,7 +94,7 @@ impl Recorder {
             errors: self.errors,
             bytes: Some(self.bytes),
             latency: self.latencies.summary(),
-            per_100_ms: self.slices,
+            resent: self.resent,
         }
     }
 }
@@ -138,7 +127,6 @@ mod tests {
         let errors = errors.map(|(kind, count)| (kind.to_owned(), count));
         assert_eq!(measured.errors, BTreeMap::from(errors));
         assert_eq!(measured.bytes, Some(66));
-        assert_eq!(measured.per_100_ms, [2, 2, 2]);
         assert!((measured.seconds - 0.25).abs() < 1e-9);
     }
 }

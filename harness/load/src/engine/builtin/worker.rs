@@ -31,8 +31,8 @@ const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 pub(super) enum Connections {
     /// All are open from the start and used in turn; a request waits until one is free.
     Fixed,
-    /// Like the pool of an HTTP client: the one that was used last is used first, a connection is opened
-    /// where none is idle, and a request that meets a closed idle connection is sent again.
+    /// Like the pool of an HTTP client: the one that was used last is used first, and a connection is
+    /// opened where none is idle.
     OnDemand,
 }
 
@@ -294,8 +294,8 @@ impl<'a, T: Traffic> Worker<'a, T> {
     fn fail(&mut self, index: usize, failure: Failure) -> Result<()> {
         self.close(index);
         let connection = &mut self.connections[index];
-        let is_closed_idle = matches!(failure, Failure::Broken(_));
-        if self.policy == Connections::OnDemand && is_closed_idle && connection.repeat() {
+        let may_be_closed_idle = matches!(failure, Failure::Broken(_));
+        if may_be_closed_idle && connection.repeat() {
             return self.connect(index);
         }
         let exchange = Exchange {
