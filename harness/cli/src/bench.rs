@@ -16,15 +16,17 @@ use load::engine::k6::K6;
 use load::machine;
 use load::record::{Line, Plan, Planned, Point, Rate, Run, SCHEMA};
 use load::results::{self, Log};
-use load::run::{Bench, now};
+use load::run::{Bench, External, now};
 use load::scenario::Scenario;
 use load::schedule::Schedule;
+use rustix::process::Pid;
 use testbed::contender::{Contender, read};
 use testbed::cpus::Cpus;
 use testbed::interrupt::Interrupt;
 use testbed::postgres;
 
 use super::choice::{Choice, build_all};
+use super::external::{ExternalOptions, secrets};
 use super::report::{ReportOptions, report};
 use progress::Progress;
 
@@ -48,6 +50,11 @@ Exit code: 0 if all were measured, 1 if one failed its check or did not start,
 pub(super) struct BenchOptions {
     #[command(flatten)]
     choice: Choice,
+    #[command(flatten)]
+    external: ExternalOptions,
+    /// With --url: process id of the contender, to measure its CPU time
+    #[arg(long, value_name = "PID", requires = "url", value_parser = pid)]
+    pid: Option<Pid>,
     /// Scenarios to measure
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Scenario::ALL,
           hide_default_value = true)]
@@ -76,6 +83,9 @@ pub(super) struct BenchOptions {
     /// Open loops after the rounds, in requests/s, such as 5000,50%,sweep
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate)]
     rate: Vec<Rate>,
+    /// Also measure the cost of refusals: share of requests with an expired token or a broken body
+    #[arg(long, value_name = "PERCENT", value_parser = share, default_value = "0%", hide_default_value = true)]
+    invalid: f64,
     /// Folder for the results [default: reports/DATE-HOST]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -158,6 +168,18 @@ fn positive(text: &str) -> Result<usize> {
     let number = text.parse()?;
     ensure!(number > 0, "must be at least 1");
     Ok(number)
+}
+
+fn pid(text: &str) -> Result<Pid> {
+    let pid = Pid::from_raw(text.parse()?);
+    pid.context("a process id is greater than zero")
+}
+
+fn share(text: &str) -> Result<f64> {
+    let percent = text.strip_suffix('%').and_then(|text| text.parse().ok());
+    let percent: f64 = percent.with_context(|| format!("{text:?} is no share: write 10%"))?;
+    ensure!((0.0..=100.0).contains(&percent), "a share is at most 100%");
+    Ok(percent / 100.0)
 }
 
 fn rate(text: &str) -> Result<Rate> {
@@ -267,6 +289,9 @@ fn resume(folder: &Path) -> Result<Vec<Log>> {
 impl BenchOptions {
     /// Returns the named contenders, or all.
     fn chosen(&self) -> Result<Vec<Contender>> {
+        if let Some(url) = &self.external.url {
+            return Ok(vec![Contender::named(url, "runs already")]);
+        }
         let mut choice = self.choice.clone();
         choice.all |= choice.names.is_empty();
         let all_in_containers = self
@@ -280,8 +305,33 @@ impl BenchOptions {
         if let Some(split) = &self.cpus {
             return Ok(split.clone());
         }
-        let (contender, others) = Cpus::available()?.split();
+        let available = Cpus::available()?;
+        if self.external.url.is_none() {
+            let (contender, others) = available.split();
+            return Ok(Split { contender, others });
+        }
+        let contender = match self.pid {
+            Some(_) => Cpus::of(self.pid)?,
+            None => Cpus::default(),
+        };
+        let others = available.without(&contender);
+        let is_none_left = others.numbers().is_empty();
+        let others = if is_none_left { available } else { others };
         Ok(Split { contender, others })
+    }
+
+    /// Returns the contender that runs already, if a URL is given.
+    fn external(&self) -> Result<Option<External>> {
+        let Some(url) = &self.external.url else {
+            return Ok(None);
+        };
+        Ok(Some(External {
+            target: ExternalOptions::target(url)?,
+            pid: self.pid,
+            secrets: secrets()?,
+            upstream: self.external.upstream(),
+            database_url: self.external.database_url.clone(),
+        }))
     }
 
     /// Returns a plan for each number of workers and of connections.
@@ -328,13 +378,14 @@ impl BenchOptions {
             other_cpus: split.others.numbers().to_vec(),
             cpu_quota: machine::cpu_quota(),
             engine: self.engine.engine().name().to_owned(),
+            invalid: self.invalid,
             rates: self.rate.clone(),
         }
     }
 
     fn in_container(&self, contender: &Contender) -> bool {
         match &self.containers {
-            None => contender.native.is_none(),
+            None => self.external.url.is_none() && contender.native.is_none(),
             Some(names) => names
                 .iter()
                 .any(|name| name.is_empty() || *name == contender.name),
@@ -369,11 +420,16 @@ impl BenchOptions {
         );
         let interrupt = Interrupt::by_signal()?;
         let split = self.split()?;
-        let known = read(&self.choice.contenders)?;
-        let ceiling = known.into_iter().find(Contender::is_ceiling);
+        let external = self.external()?;
+        let ceiling = match external {
+            Some(_) => None,
+            None => read(&self.choice.contenders)?
+                .into_iter()
+                .find(Contender::is_ceiling),
+        };
         let natives = contenders
             .iter()
-            .filter(|contender| !self.in_container(contender));
+            .filter(|contender| external.is_none() && !self.in_container(contender));
         for contender in natives.chain(&ceiling) {
             let built = contender.build(&interrupt);
             interrupt.check()?;
@@ -388,6 +444,7 @@ impl BenchOptions {
         let bench = Bench {
             contenders,
             ceiling: ceiling.as_ref(),
+            external: external.as_ref(),
             engine: &*engine,
             cpus: &split.contender,
             interrupt: &interrupt,

@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Options that describe the contender.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct ExternalOptions {
     /// URL of a contender that runs already
     #[arg(long, value_name = "URL", conflicts_with_all = ["names", "all"])]

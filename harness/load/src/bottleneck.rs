@@ -37,7 +37,7 @@ const POOL: f64 = 64.0;
 #[must_use]
 pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     let (usage, measured) = (&attempt.usage, &attempt.measured);
-    if measured.error_count() > 0 || measured.requests == 0 {
+    if measured.error_count() > 0 || measured.requests + measured.refused == 0 {
         return Bottleneck::Errors;
     }
     if attempt.repeated_cost.is_some_and(is_remembered) || is_unserved(attempt, plan) {
@@ -47,7 +47,9 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
         return Bottleneck::SharedCpus;
     }
     let is_saturated = |cpu_secs: f64, cpus: f64| cpu_secs >= SATURATED * measured.seconds * cpus;
-    if is_saturated(usage.contender.cpu_secs, plan.contender_cpus.len() as f64) {
+    let contender_cpus = plan.contender_cpus.len() as f64;
+    let is_known = !plan.contender_cpus.is_empty();
+    if is_known && is_saturated(usage.contender.cpu_secs, contender_cpus) {
         return Bottleneck::ServerBound;
     }
     let (threads, cpus) = (
@@ -74,7 +76,7 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
     }
     let is_busy = |idle: f64| idle <= 1.0 - SATURATED;
     // The kernel's interrupts for the contender's sockets are charged to no process.
-    if is_busy(usage.contender_cpus_idle) {
+    if is_known && is_busy(usage.contender_cpus_idle) {
         return Bottleneck::ServerBound;
     }
     if is_busy(usage.other_cpus_idle) {
@@ -82,7 +84,10 @@ pub fn bottleneck(attempt: &Attempt, plan: &Plan) -> Bottleneck {
         let most = others.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
         return most.map_or(Bottleneck::Waiting, |(bottleneck, ..)| bottleneck);
     }
-    Bottleneck::Waiting
+    match is_known {
+        true => Bottleneck::Waiting,
+        false => Bottleneck::Unknown,
+    }
 }
 
 /// Returns true if repeated requests at this share of the cost of unique ones show a memory.
@@ -249,6 +254,17 @@ mod tests {
         assert_eq!(bottleneck(&attempt, &plan), Bottleneck::NotComparable);
         attempt.usage.served = Some(120_000);
         assert_eq!(bottleneck(&attempt, &plan), Bottleneck::ServerBound);
+    }
+
+    #[test]
+    fn bottleneck_of_a_contender_on_unknown_cpus_is_unknown_or_another() {
+        let mut plan = small::plan(&["axum"]);
+        plan.contender_cpus = Vec::new();
+        let mut attempt = small::attempt("axum");
+        attempt.usage.contender_cpus_idle = 0.0;
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::Unknown);
+        attempt.usage.generator = used(9.6);
+        assert_eq!(bottleneck(&attempt, &plan), Bottleneck::GeneratorBound);
     }
 
     #[test]

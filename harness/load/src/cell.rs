@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Attempt, Bottleneck, Planned, Point};
+use super::record::{Attempt, Bottleneck, LoadModel, Planned, Point};
 use super::results::Results;
 use super::scenario::Scenario;
 use super::score::Metrics;
@@ -33,6 +33,8 @@ pub(crate) struct Cell<'a> {
     pub(crate) p99_ms: Option<Estimate>,
     /// CPU time of repeated requests as a share of that of unique ones.
     pub(crate) repeated_cost: Option<Estimate>,
+    /// CPU time per refused request, where invalid ones were mixed in.
+    pub(crate) cpu_us_per_refusal: Option<Estimate>,
     /// Maximum resident memory of all attempts.
     pub(crate) rss_peak_bytes: Option<u64>,
     /// Rank by CPU time per request among all that passed their checks.
@@ -81,6 +83,16 @@ impl<'a> Cell<'a> {
             Estimate::new(&values)
         };
         let peaks = attempts.iter();
+        let cpu_us_per_request = estimate(&Attempt::cpu_us_per_request);
+        let invalid = results.attempts.iter().filter(|attempt| {
+            matches!(attempt.load_model, LoadModel::Invalid(_))
+                && attempt.scenario == scenario
+                && attempt.contender == contender.name
+        });
+        let refusals = cpu_us_per_request.map(|valid| {
+            let values = invalid.filter_map(|attempt| attempt.cpu_us_per_refusal(valid.median));
+            values.collect::<Vec<_>>()
+        });
         Self {
             contender,
             scenario,
@@ -89,7 +101,8 @@ impl<'a> Cell<'a> {
             is_checked: results.is_checked(&contender.name),
             failed_checks: results.failed_checks(&contender.name).len(),
             bottleneck: combined(&bottlenecks),
-            cpu_us_per_request: estimate(&Attempt::cpu_us_per_request),
+            cpu_us_per_request,
+            cpu_us_per_refusal: Estimate::new(&refusals.unwrap_or_default()),
             requests_per_sec: estimate(&|attempt| Some(attempt.measured.requests_per_sec())),
             mean_ms: estimate(&|attempt| Some(attempt.measured.latency.mean_ms)),
             p99_ms: estimate(&|attempt| Some(attempt.measured.latency.p99_ms)),

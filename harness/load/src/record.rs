@@ -86,7 +86,7 @@ pub struct Plan {
     pub connections: usize,
     /// `WORKERS` of the contenders.
     pub workers: usize,
-    /// CPUs of the contender.
+    /// CPUs of the contender; empty if they are not known.
     pub contender_cpus: Vec<usize>,
     /// CPUs of everything else.
     pub other_cpus: Vec<usize>,
@@ -94,6 +94,8 @@ pub struct Plan {
     pub cpu_quota: Option<f64>,
     /// Name of the engine.
     pub engine: String,
+    /// Share (0 to 1) of the requests that are invalid, in a closed loop beside the others; 0 for none.
+    pub invalid: f64,
     /// Rates of the open loops, each measured once; empty in a run of closed loops only.
     pub rates: Vec<Rate>,
 }
@@ -135,6 +137,8 @@ pub enum Rate {
 pub enum LoadModel {
     /// Closed loop: each connection sends its next request after the response.
     Closed,
+    /// Closed loop in which this share (0 to 1) of the requests must be refused.
+    Invalid(f64),
     /// Open loop: requests follow a schedule of so many per second, and latency counts from the
     /// scheduled time.
     Open(f64),
@@ -147,11 +151,12 @@ pub struct Start {
     pub contender: String,
     /// From 1.
     pub round: u32,
-    /// Time from the start of the process to its first response, in milliseconds.
-    pub ready_ms: f64,
+    /// Time from the start of the process to its first response, in milliseconds; none for a contender
+    /// that runs already.
+    pub ready_ms: Option<f64>,
     /// Time of the first request of each scenario after that, in milliseconds.
     pub first_ms: BTreeMap<Scenario, f64>,
-    /// Number of passed checks of level `work`; 0 for the ceiling, which is not checked.
+    /// Number of passed checks of level `work`; 0 for one that is not checked, such as the ceiling.
     pub passed: usize,
     /// Failed checks: with one of them a contender is not ranked.
     pub failed: Vec<Failed>,
@@ -212,6 +217,8 @@ pub struct Measured {
     pub bytes: Option<u64>,
     /// Latency of correct responses.
     pub latency: Latency,
+    /// Number of invalid requests that were refused.
+    pub refused: u64,
     /// Number of requests sent again, because the server had closed their connection.
     pub resent: u64,
 }
@@ -284,6 +291,8 @@ pub enum Bottleneck {
     DatabaseBound,
     /// Nothing was saturated: the contender waited, by its construction or for a schedule.
     Waiting,
+    /// The CPUs of the contender are not known, and nothing else was saturated.
+    Unknown,
     /// Other processes or the hypervisor used the CPUs.
     Noisy,
     /// The contender has no CPUs of its own: its saturation cannot be seen.
@@ -304,6 +313,7 @@ impl Bottleneck {
             Self::UpstreamBound => "upstream-bound",
             Self::DatabaseBound => "database-bound",
             Self::Waiting => "waiting",
+            Self::Unknown => "unknown",
             Self::Noisy => "noisy",
             Self::SharedCpus => "shared CPUs",
             Self::NotComparable => "not comparable",
@@ -381,10 +391,18 @@ impl Measured {
 
 impl Attempt {
     /// Returns the contender's CPU time per correct response, in microseconds: the primary metric.
-    /// None without a correct response.
+    /// None without a correct response, or if the processes are not known.
     #[must_use]
     pub fn cpu_us_per_request(&self) -> Option<f64> {
-        let requests = self.measured.requests;
-        (requests > 0).then(|| self.usage.contender.cpu_secs * 1e6 / requests as f64)
+        let (requests, cpu_secs) = (self.measured.requests, self.usage.contender.cpu_secs);
+        (requests > 0 && cpu_secs > 0.0).then(|| cpu_secs * 1e6 / requests as f64)
+    }
+
+    /// Returns the CPU time per refused request, in microseconds, if a valid one takes `valid_us`.
+    #[must_use]
+    pub(crate) fn cpu_us_per_refusal(&self, valid_us: f64) -> Option<f64> {
+        let refused = self.measured.refused;
+        let rest = self.usage.contender.cpu_secs * 1e6 - self.measured.requests as f64 * valid_us;
+        (refused > 0).then(|| rest / refused as f64)
     }
 }

@@ -4,12 +4,14 @@
 mod trial;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use schema::Profile;
+use rustix::process::Pid;
+use schema::{Profile, fixtures};
 
 use self::trial::Trial;
 use crate::bottleneck::{bottleneck, warnings};
@@ -18,7 +20,7 @@ use crate::record::{Attempt, Failed, Failure, Line, LoadModel, Plan, Start};
 use crate::results::Log;
 use crate::scenario::Scenario;
 use crate::schedule::{Schedule, Step, Visit};
-use conformance::{Level, Options, Outcome, Subject, random, run_watched};
+use conformance::{Level, Options, Outcome, Secrets, Subject, Target, random, run_watched};
 use testbed::contender::Contender;
 use testbed::cpus::Cpus;
 use testbed::interrupt::Interrupt;
@@ -47,11 +49,25 @@ pub struct Bench<'a> {
     /// Contender that the engine is measured against before the run.
     pub ceiling: Option<&'a Contender>,
     pub engine: &'a dyn Engine,
+    /// The contender, if it runs already.
+    pub external: Option<&'a External>,
     /// CPUs of the contender. This process has the others already.
     pub cpus: &'a Cpus,
     pub interrupt: &'a Interrupt,
     /// Called with a description before each action.
     pub progress: &'a dyn Fn(&Schedule<'_>, &str),
+}
+
+/// A contender that runs already, here or on another machine.
+pub struct External {
+    pub target: Target,
+    /// Its first process, if it runs here and its CPU time is to be measured.
+    pub pid: Option<Pid>,
+    pub secrets: Secrets,
+    /// Address for the upstream that it calls; it is another one if none is named.
+    pub upstream: Option<(IpAddr, u16)>,
+    /// URL of its database, if the harness may change it.
+    pub database_url: Option<String>,
 }
 
 impl Bench<'_> {
@@ -143,7 +159,7 @@ impl Bench<'_> {
             Line::Start(Start {
                 contender: contender.name.clone(),
                 round,
-                ready_ms: trial.ready.as_secs_f64() * 1e3,
+                ready_ms: trial.ready.map(|ready| ready.as_secs_f64() * 1e3),
                 first_ms,
                 passed,
                 failed,
@@ -156,10 +172,12 @@ impl Bench<'_> {
     }
 
     /// Returns the number of passed checks of level `work`, and the failed ones. The ceiling is not
-    /// checked.
+    /// checked, nor a contender whose dependencies are not known.
     fn check(&self, contender: &Contender, subject: &Arc<Subject>) -> Result<(usize, Vec<Failed>)> {
         let (mut passed, mut failed) = (0, Vec::new());
-        if contender.is_ceiling() {
+        let has_all =
+            |external: &External| external.upstream.is_some() && external.database_url.is_some();
+        if contender.is_ceiling() || !self.external.is_none_or(has_all) {
             return Ok((passed, failed));
         }
         let options = Options {
@@ -199,39 +217,58 @@ impl Bench<'_> {
         title: &str,
     ) -> Result<()> {
         let subject = Arc::clone(&trial.subject);
-        let database = subject.database()?;
-        let users: Vec<Profile> = (0..USERS).map(|_| random::profile()).collect();
-        let rows = database.insert(&users)?;
-        // A connection reports its scans to Postgres when it ends: those of the check are cut now,
-        // those of the load end with the contender.
-        database.cut()?;
-        let scans = database.scans()?;
-        let mut last = None;
+        let database = subject.database().ok();
+        let users: Vec<Profile> = match database {
+            Some(_) => (0..USERS).map(|_| random::profile()).collect(),
+            // The only known row is that of the contract.
+            None => vec![fixtures::profile()],
+        };
+        let rows = database.as_ref().map(|database| database.insert(&users));
+        let rows = rows.transpose()?;
+        let scans = || -> Result<Option<i64>> {
+            let Some(database) = &database else {
+                return Ok(None);
+            };
+            // A connection reports its scans to Postgres when it ends.
+            database.cut()?;
+            database.scans().map(Some)
+        };
+        let scans_before = scans()?;
+        let (mut last, mut earlier_answers) = (None, 0);
         while let Some(step) = Schedule::new(log).next_step(visit) {
             let rate = match step.load_model {
                 LoadModel::Closed => String::new(),
                 LoadModel::Open(rate) => format!(" at {rate}/s"),
+                LoadModel::Invalid(_) => " with invalid requests".to_owned(),
             };
             self.tell(log, &format!("{title}: {}{rate}", step.scenario));
             let attempt = trial.measure(self, contender, visit.round, step, &users, plan);
             self.interrupt.check()?;
             // A contender that has exited or hangs explains a failed attempt, and spoils the numbers
             // of one that did not fail.
-            trial.running.must_run()?;
-            trial.running.must_answer()?;
+            if let Some(running) = &trial.running {
+                running.must_run()?;
+                running.must_answer()?;
+            }
             let attempt = attempt?;
             if (step.scenario, step.load_model) == (Scenario::UsersMe, LoadModel::Closed) {
                 // The last of a round: it is written once the number of scans is known.
                 last = Some(attempt);
                 break;
             }
+            if step.scenario == Scenario::UsersMe {
+                earlier_answers += attempt.measured.answers_in_all;
+            }
             write(log, Line::Attempt(Box::new(attempt)))?;
             sleep(PAUSE);
         }
         drop(trial);
         if let Some(mut attempt) = last {
-            database.cut()?;
-            attempt.usage.served = u64::try_from(database.scans()? - scans).ok();
+            let new_scans = scans()?
+                .zip(scans_before)
+                .map(|(after, before)| after - before);
+            attempt.usage.served = new_scans.and_then(|scans| u64::try_from(scans).ok());
+            attempt.measured.answers_in_all += earlier_answers;
             attempt.bottleneck = bottleneck(&attempt, plan);
             attempt.warnings = warnings(&attempt, plan);
             write(log, Line::Attempt(Box::new(attempt)))?;

@@ -117,7 +117,7 @@ fn start(name: &str, round: u32) -> Start {
     Start {
         contender: name.to_owned(),
         round,
-        ready_ms: 48.0,
+        ready_ms: Some(48.0),
         first_ms: BTreeMap::from([(Scenario::Info, 1.5), (Scenario::Catalog, 12.0)]),
         passed: 22,
         failed: match name {
@@ -144,7 +144,7 @@ fn attempt(index: usize, scenario: Scenario, round: u32, load_model: LoadModel) 
         _ => Bottleneck::ServerBound,
     };
     let rate = match load_model {
-        LoadModel::Closed => per_cpu_sec,
+        LoadModel::Closed | LoadModel::Invalid(_) => per_cpu_sec,
         LoadModel::Open(rate) => rate.min(per_cpu_sec),
     };
     let mut attempt = Attempt {

@@ -63,6 +63,10 @@ impl<'a> Schedule<'a> {
         if self.is_abandoned(visit) {
             return None;
         }
+        let invalid = self.invalid_loads(visit).map(|scenario| Step {
+            scenario,
+            load_model: LoadModel::Invalid(self.plan.invalid),
+        });
         let steps = self.plan.scenarios.iter().flat_map(|&scenario| {
             let load_models = match self.is_open(visit) {
                 true => self
@@ -77,7 +81,16 @@ impl<'a> Schedule<'a> {
                 load_model,
             })
         });
-        steps.into_iter().find(|step| !self.is_done(visit, *step))
+        let mut steps = invalid.chain(steps);
+        steps.find(|step| !self.is_done(visit, *step))
+    }
+
+    /// Returns the scenarios that a visit measures with invalid requests.
+    fn invalid_loads(&self, visit: Visit) -> impl Iterator<Item = Scenario> {
+        let is_ceiling = self.plan.contenders[visit.contender].is_ceiling();
+        let has_any = self.plan.invalid > 0.0 && !self.is_open(visit) && !is_ceiling;
+        let scenarios = self.plan.scenarios.iter().copied();
+        scenarios.filter(move |scenario| has_any && scenario.has_token())
     }
 
     /// Returns the number of attempts, as far as it is known before they are made.
@@ -91,7 +104,8 @@ impl<'a> Schedule<'a> {
         });
         let open = open_contenders.count() * rates.sum::<usize>();
         let closed = contenders.len() * self.plan.rounds as usize;
-        (closed + open) * self.plan.scenarios.len()
+        let invalid = self.visits().map(|visit| self.invalid_loads(visit).count());
+        (closed + open) * self.plan.scenarios.len() + invalid.sum::<usize>()
     }
 
     /// Returns the number of attempts that were made.
@@ -285,7 +299,7 @@ mod tests {
         Line::Start(Start {
             contender: name.to_owned(),
             round,
-            ready_ms: 1.0,
+            ready_ms: Some(1.0),
             first_ms: BTreeMap::new(),
             passed: 1,
             failed: failed.collect(),
@@ -318,6 +332,7 @@ mod tests {
             let load_model = match step.load_model {
                 LoadModel::Closed => "closed".to_owned(),
                 LoadModel::Open(rate) => rate.to_string(),
+                LoadModel::Invalid(share) => format!("{share} invalid"),
             };
             executed.push(format!("{} {name} {load_model}", visit.round));
             let (rate, p99_ms) = answer(name, step);
@@ -392,16 +407,38 @@ mod tests {
     }
 
     #[test]
+    fn invalid_requests_are_measured_in_each_round_but_not_of_the_ceiling() {
+        let mut plan = plan(&["ceiling", "a"], &[Scenario::Info, Scenario::Movies], &[]);
+        (plan.rounds, plan.invalid) = (1, 0.1);
+        let order = executed(&plan, |_, _| (1000, 1.0));
+        let of_contender = "1 a 0.1 invalid, 1 a closed, 1 a closed";
+        assert_eq!(
+            order.join(", "),
+            format!("1 ceiling closed, 1 ceiling closed, {of_contender}")
+        );
+        assert_eq!(
+            Schedule {
+                plan: &plan,
+                lines: &[]
+            }
+            .planned(),
+            5
+        );
+    }
+
+    #[test]
     fn sweep_doubles_until_the_contender_falls_behind_or_slows_down() {
         let plan = plan(&["a"], &[Scenario::Info], &[Rate::Sweep]);
         let falls_behind = executed(&plan, |_, step| match step.load_model {
             LoadModel::Closed => (1000, 1.0),
             LoadModel::Open(rate) => ((rate as u64).min(900), 1.0),
+            LoadModel::Invalid(_) => unreachable!("none are planned"),
         });
         assert_eq!(falls_behind[2..].join(", "), "3 a 250, 3 a 500, 3 a 1000");
         let slows_down = executed(&plan, |_, step| match step.load_model {
             LoadModel::Closed => (1000, 1.0),
             LoadModel::Open(rate) => (rate as u64, if rate > 400.0 { 21.0 } else { 1.0 }),
+            LoadModel::Invalid(_) => unreachable!("none are planned"),
         });
         assert_eq!(slows_down[2..].join(", "), "3 a 250, 3 a 500");
     }

@@ -136,6 +136,20 @@ enum Process {
 }
 
 impl Contender {
+    /// Creates one of which only the name and its framework are known.
+    pub fn named(name: &str, made_of: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            made_of: made_of.to_owned(),
+            category: Category::Standard,
+            promises: Level::Work,
+            deviations: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            native: None,
+            container: None,
+        }
+    }
+
     /// Returns true if it is the ceiling.
     pub fn is_ceiling(&self) -> bool {
         self.category == Category::Ceiling

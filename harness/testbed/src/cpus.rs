@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, ensure};
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// A set of CPUs: their numbers in rising order.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Cpus(Vec<usize>);
 
 impl Cpus {
@@ -16,7 +17,15 @@ impl Cpus {
     /// # Errors
     /// The system refuses to say.
     pub fn available() -> Result<Self> {
-        let set = sched_getaffinity(None).context("reading the CPU affinity")?;
+        Self::of(None)
+    }
+
+    /// Returns the CPUs that a process may run on; those of this thread if none is named.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(process: Option<Pid>) -> Result<Self> {
+        let set = sched_getaffinity(process).context("reading the CPU affinity")?;
         let all = 0..CpuSet::MAX_CPU;
         Ok(Self(all.filter(|cpu| set.is_set(*cpu)).collect()))
     }
@@ -24,6 +33,12 @@ impl Cpus {
     /// Returns their numbers.
     pub fn numbers(&self) -> &[usize] {
         &self.0
+    }
+
+    /// Returns those that are not in `others`.
+    pub fn without(&self, others: &Self) -> Self {
+        let is_left = |cpu: &&usize| !others.0.contains(cpu);
+        Self(self.0.iter().filter(is_left).copied().collect())
     }
 
     /// Splits off the first; both parts are the same if there is only one.

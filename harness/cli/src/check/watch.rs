@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use glob::Pattern;
 
 use conformance::{Format, Options, Report, Subject};
+use testbed::contender::Category;
 use testbed::interrupt::Interrupt;
 use testbed::port::listening_sockets;
 use testbed::terminal::show;
@@ -41,7 +42,7 @@ pub(super) fn watch(
             address.port()
         );
         let report = watched(subject, &chosen(options, former.as_ref()), url, interrupt)?;
-        let report = report.of(url, "");
+        let report = report.of(url, "", Category::Standard);
         let restarted = listening_sockets(address.port()) != sockets;
         if restarted {
             eprintln!("{url} ended while it was checked");

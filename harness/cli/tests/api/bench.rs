@@ -119,6 +119,31 @@ fn contender_that_remembers_is_not_comparable_beside_an_honest_one() {
 }
 
 #[test]
+fn running_contender_is_measured_with_invalid_requests_and_not_ranked() {
+    let sandbox = Sandbox::suite();
+    sandbox.run_to(0, &["up"]);
+    let url = format!("http://127.0.0.1:{}", sandbox.target_port);
+    let pid = sandbox.service_pids()[2].unwrap().to_string();
+    let external = ["--url", &url, "--pid", &pid, "--rounds=1", "--invalid=10%"];
+    let bench = sandbox.bench(&[&external[..], &["--scenarios=info,users-me,movies"]].concat());
+    assert_eq!(bench.code, Some(0), "{bench:?}");
+    assert!(
+        bench.out.contains("was not checked and is not ranked"),
+        "{bench:?}"
+    );
+    let attempts = sandbox.results().attempts;
+    assert_eq!(attempts.len(), 5);
+    for attempt in &attempts {
+        assert!(attempt.measured.errors.is_empty(), "{attempt:?}");
+        assert!(attempt.cpu_us_per_request().unwrap() > 0.0);
+        let is_mixed = attempt.load_model == LoadModel::Invalid(0.1);
+        assert_eq!(attempt.measured.refused > 0, is_mixed, "{attempt:?}");
+    }
+    let refused = bench.out.lines().filter(|line| line.contains("REFUSED"));
+    assert!(refused.count() > 0, "{}", bench.out);
+}
+
+#[test]
 fn open_loop_sends_at_its_rate() {
     let sandbox = Sandbox::new(&["target"]);
     let bench = sandbox.bench(&["target", "--scenarios=info", "--rounds=0", "--rate=200"]);

@@ -72,7 +72,7 @@ impl Engine for Builtin {
         let control = Control::new(load.requests.target.address());
         let workers = shares.into_iter().enumerate().map(|(index, share)| {
             let arrivals = match load.load_model {
-                LoadModel::Closed => None,
+                LoadModel::Closed | LoadModel::Invalid(_) => None,
                 LoadModel::Open(rate) => Some(Arrivals::new(start, rate, threads, index)),
             };
             let judge = Judge::new(load.requests, Recorder::new(window));

@@ -196,7 +196,7 @@ impl Run<'_> {
             .variable("INPUTS", self.path(INPUTS))
             .variable("SUMMARY", SUMMARY);
         match load.load_model {
-            LoadModel::Closed => program,
+            LoadModel::Closed | LoadModel::Invalid(_) => program,
             LoadModel::Open(rate) => program.variable("RATE", rate.to_string()),
         }
     }
@@ -317,6 +317,7 @@ fn measured(summary: &str) -> Result<Measured> {
             p99_9_ms: known("p(99.9)"),
             max_ms: known("max"),
         },
+        refused: 0,
         resent: 0,
     })
 }

@@ -73,7 +73,12 @@ pub(super) fn standings<'a>(standings: &Standings<'a>) -> Table<'a, Cell<'a>> {
         Column::text("bottleneck", Cell::state).priority(9),
     ];
     let point = point.into_iter().filter(|_| standings.runs.len() > 1);
-    Table::new(name.into_iter().chain(point).chain(metrics)).class(Cell::class)
+    let refused = Column::number("refused", "µs", |cell: &Cell<'_>| {
+        median(cell.cpu_us_per_refusal, short)
+    });
+    let refused = Some(refused.priority(8)).filter(|_| standings.plan().invalid > 0.0);
+    let columns = name.into_iter().chain(point).chain(metrics).chain(refused);
+    Table::new(columns).class(Cell::class)
 }
 
 fn median(estimate: Option<Estimate>, format: fn(f64) -> String) -> Option<table::Cell> {
@@ -94,7 +99,7 @@ fn interval(estimate: Option<Estimate>, format: fn(f64) -> String) -> String {
 pub(super) fn starts() -> Table<'static, StartTimes> {
     let contender = Column::text("contender", |times: &StartTimes| times.contender.clone());
     let ready = Column::number("ready", "ms", |times: &StartTimes| {
-        table::Cell::number(times.ready_ms, short)
+        times.ready_ms.map(|ms| table::Cell::number(ms, short))
     });
     let first = (0..).zip(Scenario::ALL).map(|(index, scenario)| {
         Column::number(scenario.name(), "ms", move |times: &StartTimes| {
@@ -114,7 +119,7 @@ struct AttemptRow<'a> {
 type AttemptColumn = (&'static str, fn(&AttemptRow<'_>) -> table::Cell);
 
 /// The columns of `results.csv`. Their names contain the units.
-const ATTEMPT: [AttemptColumn; 42] = [
+const ATTEMPT: [AttemptColumn; 43] = [
     ("kind", |row| row.kind.into()),
     ("contender", |row| row.attempt.contender.as_str().into()),
     ("workers", |row| (row.point.workers as u64).into()),
@@ -123,16 +128,18 @@ const ATTEMPT: [AttemptColumn; 42] = [
     ("round", |row| u64::from(row.attempt.round).into()),
     ("load_model", |row| match row.attempt.load_model {
         LoadModel::Closed => "closed".into(),
+        LoadModel::Invalid(_) => "invalid".into(),
         LoadModel::Open(_) => "open".into(),
     }),
     ("scheduled_per_sec", |row| match row.attempt.load_model {
-        LoadModel::Closed => None::<f64>.into(),
         LoadModel::Open(rate) => rate.into(),
+        LoadModel::Closed | LoadModel::Invalid(_) => None::<f64>.into(),
     }),
     ("started_at", |row| row.attempt.started_at.as_str().into()),
     ("bottleneck", |row| row.attempt.bottleneck.name().into()),
     ("seconds", |row| row.attempt.measured.seconds.into()),
     ("requests", |row| row.attempt.measured.requests.into()),
+    ("refused", |row| row.attempt.measured.refused.into()),
     ("resent", |row| row.attempt.measured.resent.into()),
     ("errors", |row| row.attempt.measured.error_count().into()),
     ("requests_per_sec", |row| {

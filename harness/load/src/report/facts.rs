@@ -88,6 +88,15 @@ pub(super) fn warnings(standings: &Standings<'_>) -> Vec<String> {
     } else if made < planned {
         warnings.push(format!("{attempts}; the others failed."));
     }
+    for contender in &standings.plan().contenders {
+        let name = &contender.name;
+        let is_checked = |results: &&Results| results.is_checked(name);
+        if !contender.is_ceiling() && made > 0 && !runs.iter().any(is_checked) {
+            warnings.push(format!(
+                "{name} was not checked and is not ranked: bench --url checks with --upstream-port and --database-url."
+            ));
+        }
+    }
     if let Some(reason) = standings.plan().shared_cpus() {
         warnings.push(format!(
             "No contender is server-bound and no rate is ranked: {reason}."
@@ -177,19 +186,22 @@ pub(super) fn settings(standings: &Standings<'_>) -> String {
         let names: Vec<_> = cpus.iter().map(ToString::to_string).collect();
         names.join(",")
     };
+    let contender = match plan.contender_cpus.is_empty() {
+        true => "contender on unknown CPUs".to_owned(),
+        false => format!("contender on CPU {}", cpus(&plan.contender_cpus)),
+    };
     let open = match plan.rates.is_empty() {
         true => String::new(),
         false => format!("; open loop at {}", rates(&plan.rates)),
     };
     format!(
-        "{} of {} s after {} s of warm-up, {} from {}, {}, contender on CPU {}, everything else on {}{open}.",
+        "{} of {} s after {} s of warm-up, {} from {}, {}, {contender}, everything else on {}{open}.",
         counted(&[plan.rounds as usize], "round"),
         plan.duration_secs,
         plan.warmup_secs,
         counted(&all(|plan| plan.connections), "connection"),
         plan.engine,
         counted(&all(|plan| plan.workers), "worker"),
-        cpus(&plan.contender_cpus),
         cpus(&plan.other_cpus),
     )
 }
@@ -264,12 +276,13 @@ pub(super) fn starts(standings: &Standings<'_>) -> Vec<StartTimes> {
         let starts = starts
             .clone()
             .filter(|start| start.contender == contender.name);
+        starts.clone().next()?;
         let median_of = |time: &dyn Fn(&Start) -> Option<f64>| {
             median(&starts.clone().filter_map(time).collect::<Vec<_>>())
         };
         Some(StartTimes {
             contender: contender.name.clone(),
-            ready_ms: median_of(&|start| Some(start.ready_ms))?,
+            ready_ms: median_of(&|start| start.ready_ms),
             first_ms: Scenario::ALL
                 .map(|scenario| median_of(&|start| start.first_ms.get(&scenario).copied())),
         })
@@ -280,7 +293,7 @@ pub(super) fn starts(standings: &Standings<'_>) -> Vec<StartTimes> {
 /// The median times of the starts of a contender, in milliseconds.
 pub(super) struct StartTimes {
     pub(super) contender: String,
-    pub(super) ready_ms: f64,
+    pub(super) ready_ms: Option<f64>,
     /// By scenario.
     pub(super) first_ms: [Option<f64>; 4],
 }
@@ -316,6 +329,7 @@ fn subject(attempt: &Attempt) -> String {
     let rate = match attempt.load_model {
         LoadModel::Closed => String::new(),
         LoadModel::Open(rate) => format!(" at {}/s", whole(rate)),
+        LoadModel::Invalid(share) => format!(" with {} invalid", percent(share)),
     };
     match round {
         0 => format!("calibration, {scenario}"),

@@ -21,7 +21,7 @@ pub(super) fn rows<'a>(standings: &Standings<'a>, scenario: Scenario) -> Vec<Row
             let attempts = results.attempts.iter();
             let attempts = attempts.filter_map(|attempt| match attempt.load_model {
                 LoadModel::Open(rate) => Some((rate, attempt)),
-                LoadModel::Closed => None,
+                LoadModel::Closed | LoadModel::Invalid(_) => None,
             });
             let attempts: Vec<_> = attempts
                 .filter(|(_, attempt)| {

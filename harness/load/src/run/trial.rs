@@ -1,14 +1,14 @@
 //! A contender that runs with an upstream and a Postgres of the harness's own.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use schema::{Profile, fixtures, routes};
 
-use super::{Bench, OwnSide, now};
+use super::{Bench, External, OwnSide, now};
 use crate::bottleneck::{bottleneck, is_remembered, warnings};
 use crate::engine::builtin::Builtin;
 use crate::engine::{Engine, Load};
@@ -18,6 +18,7 @@ use crate::record::{Attempt, Bottleneck, LoadModel, Plan};
 use crate::sampler::{Sampler, Scene};
 use crate::scenario::Scenario;
 use crate::schedule::Step;
+use conformance::upstream::{self, Counting};
 use conformance::{Database, RecordingUpstream, Secrets, Subject, Target};
 use testbed::contender::{Contender, Running, Surroundings};
 use testbed::postgres::TemporaryPostgres;
@@ -28,12 +29,13 @@ const REPEATED_TIME: Duration = Duration::from_secs(1);
 
 /// A running contender. Its fields are dropped in their order: the contender before its backends.
 pub(super) struct Trial {
-    pub(super) running: Running,
+    /// None if it was not started by the harness.
+    pub(super) running: Option<Running>,
     pub(super) subject: Arc<Subject>,
     target: Target,
     scene: Scene,
-    /// Time from the start of the contender to its first answer.
-    pub(super) ready: Duration,
+    /// Time from the start of the contender to its first answer; none if it runs already.
+    pub(super) ready: Option<Duration>,
 }
 
 impl Trial {
@@ -42,17 +44,12 @@ impl Trial {
     /// # Errors
     /// The contender does not start, or with [`OwnSide`] a backend.
     pub(super) fn start(bench: &Bench<'_>, contender: &Contender, plan: &Plan) -> Result<Self> {
+        if let Some(external) = bench.external {
+            return Self::external(external, plan);
+        }
         let secrets = Secrets::bench();
-        let (upstream, upstream_group) = ProcessGroup::started_by(|| {
-            let upstream =
-                RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key)?;
-            // All of its threads exist once it has answered.
-            let mut connection = Connection::open(upstream.address())?;
-            let request = format!("GET {} HTTP/1.1\r\nHost: upstream\r\n\r\n", routes::HEALTH);
-            connection.ask(request)?;
-            Ok::<_, Error>(upstream)
-        })
-        .context(OwnSide)?;
+        let localhost = Ipv4Addr::LOCALHOST.into();
+        let (upstream, upstream_group) = start_upstream(localhost, 0, &secrets).context(OwnSide)?;
         let postgres = TemporaryPostgres::start().context(OwnSide)?;
         let postgres_root = postgres.root().context("Postgres does not run")?;
         let surroundings = Surroundings {
@@ -84,11 +81,46 @@ impl Trial {
         let target = Target::local(running.address);
         let subject = Subject::new(target.clone(), secrets, Some(upstream), Some(database));
         Ok(Self {
-            running,
+            running: Some(running),
             subject: Arc::new(subject),
             target,
             scene,
-            ready,
+            ready: Some(ready),
+        })
+    }
+
+    /// Connects to a contender that runs already.
+    fn external(external: &External, plan: &Plan) -> Result<Self> {
+        let External {
+            target,
+            pid,
+            secrets,
+            ..
+        } = external;
+        let upstream = external.upstream;
+        let upstream = upstream.map(|(host, port)| start_upstream(host, port, secrets));
+        let database = external.database_url.as_deref().map(Database::at);
+        let upstream = upstream.transpose().context(OwnSide)?;
+        let (upstream, upstream_group) = upstream.unzip();
+        let none = || ProcessGroup::of_threads(&[]);
+        let subject = Subject::new(
+            target.clone(),
+            secrets.clone(),
+            upstream,
+            database.transpose().context(OwnSide)?,
+        );
+        Ok(Self {
+            running: None,
+            subject: Arc::new(subject),
+            target: target.clone(),
+            scene: Scene {
+                contender: pid.map_or_else(none, ProcessGroup::of_process),
+                upstream: upstream_group.unwrap_or_else(none),
+                postgres: none(),
+                contender_cpus: plan.contender_cpus.clone(),
+                other_cpus: plan.other_cpus.clone(),
+            },
+            ready: None,
         })
     }
 
@@ -107,9 +139,10 @@ impl Trial {
     ) -> Result<Attempt> {
         // The ceiling knows a single request.
         let fixture = [fixtures::profile()];
-        let (variety, users) = match contender.is_ceiling() {
-            true => (Variety::Fixture, &fixture[..]),
-            false => (Variety::Unique, users),
+        let (variety, users) = match step.load_model {
+            _ if contender.is_ceiling() => (Variety::Fixture, &fixture[..]),
+            LoadModel::Invalid(share) => (Variety::Invalid(share), users),
+            LoadModel::Closed | LoadModel::Open(_) => (Variety::Unique, users),
         };
         let load = Load {
             requests: self.requests(step.scenario, users, variety),
@@ -119,14 +152,18 @@ impl Trial {
             warmup: Duration::from_secs_f64(plan.warmup_secs),
             duration: Duration::from_secs_f64(plan.duration_secs),
         };
-        let upstream = self.subject.upstream()?.count_only();
+        let upstream = self.subject.upstream().ok();
+        let upstream = upstream.map(upstream::Guard::count_only);
+        let count = || upstream.as_ref().map(Counting::count);
         let mut sampler = Sampler::new(self.scene.clone(), bench.interrupt);
         let started_at = now();
-        let (begin, (calls, busy)) = (Instant::now(), upstream.count());
+        let (begin, before) = (Instant::now(), count());
         let mut measured = bench.engine.run(&load, &mut sampler)?;
-        let (calls_after, busy_after) = upstream.count();
+        let counts = before.zip(count());
         let mut usage = sampler.usage();
-        if step.scenario == Scenario::Catalog {
+        if let Some(((calls, busy), (calls_after, busy_after))) = counts
+            && step.scenario == Scenario::Catalog
+        {
             usage.served = Some(calls_after - calls);
             let busy = (busy_after - busy).as_secs_f64();
             usage.upstream_in_flight = Some(busy / begin.elapsed().as_secs_f64());
@@ -219,4 +256,20 @@ impl Trial {
         };
         plan.scenarios.iter().filter_map(time).collect()
     }
+}
+
+/// Starts an upstream and returns its threads.
+fn start_upstream(
+    host: IpAddr,
+    port: u16,
+    secrets: &Secrets,
+) -> Result<(RecordingUpstream, ProcessGroup)> {
+    ProcessGroup::started_by(|| {
+        let upstream = RecordingUpstream::start(host, port, &secrets.api_key)?;
+        // All of its threads exist once it has answered.
+        let mut connection = Connection::open(upstream.address())?;
+        let request = format!("GET {} HTTP/1.1\r\nHost: upstream\r\n\r\n", routes::HEALTH);
+        connection.ask(request)?;
+        Ok(upstream)
+    })
 }

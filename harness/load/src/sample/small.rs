@@ -30,6 +30,7 @@ pub(crate) fn plan(names: &[&str]) -> Plan {
         other_cpus: vec![1],
         cpu_quota: None,
         engine: "builtin".to_owned(),
+        invalid: 0.0,
         rates: Vec::new(),
     }
 }

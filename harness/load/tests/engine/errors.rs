@@ -172,6 +172,32 @@ fn movie_is_right_if_it_is_the_one_that_was_sent() {
 }
 
 #[test]
+fn invalid_request_that_is_not_refused_is_an_error() {
+    let measured = |status: &'static str| {
+        let response = right().replace("200 OK", status);
+        let server = serve(move |mut exchange| exchange.respond(&response));
+        let users = [fixtures::profile()];
+        super::measure(
+            Scenario::Movies,
+            server,
+            &users,
+            LoadModel::Invalid(1.0),
+            SHORT,
+        )
+    };
+    let accepted = measured("201 Created");
+    let kinds: Vec<_> = accepted.errors.keys().collect();
+    let expected = [
+        "status 201 for a broken body",
+        "status 201 for an expired token",
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!((accepted.requests, accepted.refused), (0, 0));
+    let refused = measured("401 Unauthorized");
+    assert!(refused.refused > 0 && refused.errors.keys().eq(["status 401 for a broken body"]));
+}
+
+#[test]
 fn silent_server_costs_a_timeout_after_the_deadline() {
     let time = DEADLINE + Duration::from_millis(900);
     let measured = info(serve(silent), LoadModel::Closed, time);

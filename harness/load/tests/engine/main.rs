@@ -48,7 +48,10 @@ fn try_measure(
             target: &Target::local(target),
             users,
             secret: "secret",
-            variety: Variety::Unique,
+            variety: match load_model {
+                LoadModel::Invalid(share) => Variety::Invalid(share),
+                LoadModel::Closed | LoadModel::Open(_) => Variety::Unique,
+            },
         },
         connections: 4,
         threads: 2,

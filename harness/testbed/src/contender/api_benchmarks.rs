@@ -9,8 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Category, Container, Contender};
-use crate::level::Level;
+use super::{Container, Contender};
 
 /// The file that all contenders share.
 const BASE: &str = "compose.base.yml";
@@ -95,16 +94,7 @@ pub(super) fn find(
     definition: Option<Contender>,
 ) -> Result<Contender> {
     let mut environment = service(checkout, name)?.environment()?;
-    let known = definition.unwrap_or_else(|| Contender {
-        name: name.to_owned(),
-        made_of: "api-benchmarks".to_owned(),
-        category: Category::Standard,
-        promises: Level::Work,
-        deviations: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        native: None,
-        container: None,
-    });
+    let known = definition.unwrap_or_else(|| Contender::named(name, "api-benchmarks"));
     environment.extend(known.environment);
     let checkout = std::path::absolute(checkout).context("resolving the checkout's folder")?;
     let files = [BASE.to_owned(), file_name(name)].map(|file| checkout.join(file));

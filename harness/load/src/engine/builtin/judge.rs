@@ -99,6 +99,7 @@ impl Traffic for Judge<'_> {
         }
         match &exchange.result {
             Ok(response) => match self.judge(&request, response) {
+                Ok(()) if request.flaw.is_some() => self.recorder.refused(at),
                 Ok(()) => self.recorder.right(at, exchange.latency(), response.length),
                 Err(kind) => self.recorder.error(at, &kind, response.length),
             },

@@ -30,6 +30,7 @@ pub(super) struct Recorder {
     latencies: Latencies,
     errors: BTreeMap<String, u64>,
     bytes: u64,
+    refused: u64,
     resent: u64,
     /// Right answers in and out of the window.
     answers_in_all: u64,
@@ -42,6 +43,7 @@ impl Recorder {
             latencies: Latencies::default(),
             errors: BTreeMap::new(),
             bytes: 0,
+            refused: 0,
             resent: 0,
             answers_in_all: 0,
         }
@@ -54,6 +56,11 @@ impl Recorder {
             self.latencies.record(latency);
             self.bytes += bytes as u64;
         }
+    }
+
+    /// Records that an invalid request was refused.
+    pub(super) fn refused(&mut self, at: Instant) {
+        self.refused += u64::from(self.window.contains(at));
     }
 
     /// Records that a request was sent again.
@@ -83,6 +90,7 @@ impl Recorder {
         }
         self.bytes += other.bytes;
         self.answers_in_all += other.answers_in_all;
+        self.refused += other.refused;
         self.resent += other.resent;
     }
 
@@ -94,6 +102,7 @@ impl Recorder {
             errors: self.errors,
             bytes: Some(self.bytes),
             latency: self.latencies.summary(),
+            refused: self.refused,
             resent: self.resent,
         }
     }
