@@ -34,3 +34,9 @@ pub const POSTGRES_MAX_CONNECTIONS: u32 = 200;
 
 /// Oldest PostgreSQL server that the suite runs on.
 pub const POSTGRES_MIN_MAJOR: u32 = 14;
+
+/// Memory limit of a service in its manifests, in MiB: room for [`CONNECTIONS_MAX`] heads of the longest size.
+pub const SERVICE_MEMORY_MIB: u64 = 512;
+
+/// Most connections that a service serves at once.
+pub const CONNECTIONS_MAX: u64 = 16_384;

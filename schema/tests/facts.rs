@@ -207,6 +207,7 @@ fn compose_repeats_ports_and_defaults_of_schema_and_no_secret() {
         "schema/bench.env".to_owned(),
         "./schema/sql/users.sql:/docker-entrypoint-initdb.d/".to_owned(),
         format!("max_connections={}", limits::POSTGRES_MAX_CONNECTIONS),
+        format!("mem_limit: {}m", limits::SERVICE_MEMORY_MIB),
         "\n  upstream:\n".to_owned(),
         "\n  postgres:\n".to_owned(),
     ];

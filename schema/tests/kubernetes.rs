@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use schema::limits::SERVICE_MEMORY_MIB;
 use schema::{env, routes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -177,6 +178,9 @@ fn replicated_workloads_have_a_budget_and_time_to_drain() {
             let pre_stop = &pod["containers"][0]["lifecycle"]["preStop"];
             let pause = pre_stop["sleep"]["seconds"].as_u64().unwrap();
             assert!(grace > pause + DRAIN_SECS, "{workload}");
+            let memory = format!("{SERVICE_MEMORY_MIB}Mi");
+            let limits = &pod["containers"][0]["resources"]["limits"];
+            assert_eq!(limits["memory"], memory, "{workload}");
         }
     }
 }

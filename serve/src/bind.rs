@@ -4,14 +4,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use schema::limits::CONNECTIONS_MAX;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Backlog of the listener; the kernel lowers it to its own limit.
 const BACKLOG: i32 = 4096;
-
-/// Most connections that one process serves at once: far beyond any benchmark, and at a few kilobytes for each
-/// far below the memory of the machine.
-const CONNECTIONS_MAX: u64 = 16_384;
 
 /// File descriptors left for everything but clients' connections: pools, log, runtime. At most half of all.
 const DESCRIPTORS_RESERVED: u64 = 512;

@@ -18,6 +18,9 @@ use crate::state::ConnectionState;
 /// discards the answer that it has not read yet.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Bytes of one read that discards what a client still sends.
+const DISCARDED_BYTES: usize = 4096;
+
 /// The answer to the preface of HTTP/2 (RFC 9113, 3.4), which hyper does not answer.
 const BAD_REQUEST: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -51,7 +54,9 @@ pub(crate) async fn close(mut stream: TcpStream, end: End) {
     }
     let linger = async {
         stream.shutdown().await?;
-        while stream.read(&mut [0; 4096]).await? > 0 {}
+        // On the heap: each connection would hold it from its start.
+        let mut discarded = vec![0; DISCARDED_BYTES];
+        while stream.read(&mut discarded).await? > 0 {}
         io::Result::Ok(())
     };
     let _ = timeout(LINGER, linger).await;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -15,7 +13,6 @@ use tokio::select;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
-use tower::BoxError;
 
 use crate::connection::{self, End, Stream};
 use crate::state::ConnectionState;
@@ -23,10 +20,6 @@ use crate::{HttpService, Server, service};
 
 /// Longest request head in bytes, with room for any token; a longer one is answered with 431.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
-
-/// Most bytes that are read ahead from a client, or written ahead to it: the memory of a client that sends and
-/// never reads.
-const BUFFER_MAX_BYTES: usize = HEAD_MAX_BYTES;
 
 /// Time after the stop signal in which connections are still accepted, and then time until idle connections are
 /// closed: a request that was on its way when the signal came is read and answered.
@@ -62,10 +55,11 @@ pub(crate) async fn work<S: HttpService>(
     stopping: Arc<AtomicBool>,
 ) {
     let mut http = http1::Builder::new();
+    // The size limit of a head is that of the buffer too: the memory of a client that sends and never reads.
     http.max_header_size(HEAD_MAX_BYTES)
-        .max_buf_size(BUFFER_MAX_BYTES);
-    // A client that has closed its side behind its request may still read the answer.
-    http.half_close(true);
+        .max_buf_size(HEAD_MAX_BYTES)
+        // A client that has closed its side behind its request may still read the answer.
+        .half_close(true);
     let (drain, draining) = watch::channel(());
     while let Some((stream, permit)) = connections.recv().await {
         // A body in several frames must not wait for the client's delayed acknowledgement. If the client has
@@ -79,21 +73,17 @@ pub(crate) async fn work<S: HttpService>(
             }
         };
         let state = Arc::new(ConnectionState::new(Arc::clone(&stopping)));
-        let service = service::for_connection(service.clone(), Arc::clone(&state));
-        let io = TokioIo::new(Stream::new(stream, Arc::clone(&state)));
-        let connection = http.serve_connection(io, service);
-        let mut draining = draining.clone();
+        let serving = serve(
+            http.clone(),
+            stream,
+            service.clone(),
+            Arc::clone(&state),
+            draining.clone(),
+            server.head_timeout,
+        );
         tokio::spawn(async move {
-            let end = select! {
-                biased;
-                end = serve(connection, &mut draining) => end,
-                () = state.idle_for(server.head_timeout) => End::Idle,
-            };
-            let end = if state.has_failed() { End::Failed } else { end };
-            if let Some(stream) = state.take_stream() {
-                connection::close(stream, end).await;
-            }
-            drop((permit, draining));
+            serving.await;
+            drop(permit);
         });
     }
     drop(draining);
@@ -105,28 +95,39 @@ pub(crate) async fn work<S: HttpService>(
     }
 }
 
-/// Serves a connection until hyper lets go of it. When `draining` changes, an idle one ends, and a busy one ends
-/// after its answer.
-async fn serve<S>(
-    connection: http1::Connection<TokioIo<Stream>, S>,
-    draining: &mut watch::Receiver<()>,
-) -> End
-where
-    S: hyper::service::HttpService<Incoming, ResBody: Body<Error: Into<BoxError>> + 'static>,
-    S::Error: Into<BoxError>,
-{
-    let mut connection = pin!(connection);
-    let served = select! {
-        biased;
-        served = connection.as_mut() => served,
-        _ = draining.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// Serves a connection to its end. When `draining` changes, an idle one ends, and a busy one ends after its answer.
+async fn serve<S: HttpService>(
+    http: http1::Builder,
+    stream: TcpStream,
+    service: S,
+    state: Arc<ConnectionState>,
+    mut draining: watch::Receiver<()>,
+    head_timeout: Duration,
+) {
+    let end = {
+        let service = service::for_connection(service, Arc::clone(&state));
+        let io = TokioIo::new(Stream::new(stream, Arc::clone(&state)));
+        let mut connection = pin!(http.serve_connection(io, service));
+        let mut idle = pin!(state.idle_for(head_timeout));
+        let mut is_draining = false;
+        loop {
+            select! {
+                biased;
+                served = connection.as_mut() => break match served {
+                    _ if state.has_failed() => End::Failed,
+                    Err(error) if error.is_parse_version_h2() => End::Http2,
+                    // Other errors are the client's: an operator can do nothing about them.
+                    _ => End::Served,
+                },
+                () = idle.as_mut() => break End::Idle,
+                _ = draining.changed(), if !is_draining => {
+                    is_draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
         }
     };
-    match served {
-        Err(error) if error.is_parse_version_h2() => End::Http2,
-        // Other errors are the client's: an operator can do nothing about them.
-        _ => End::Served,
+    if let Some(stream) = state.take_stream() {
+        connection::close(stream, end).await;
     }
 }

@@ -63,7 +63,8 @@ pub(super) fn kit(options: &KitOptions) -> Result<()> {
             0 => format!("{shown}: nothing to change"),
             files => format!(
                 "{shown}: {files} files added or changed; now run there: \
-                 task bench -- --frameworks \"axum axum-tuned gin\""
+                 task bench -- --frameworks \"axum axum-tuned gin\" (in a fresh clone, after `uv lock` \
+                 in each folder of services/ with a pyproject.toml)"
             ),
         }
     };

@@ -1,5 +1,6 @@
 //! The executable: its environment, its arguments, and its signals.
 
+use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread::sleep;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use schema::env;
 use schema::fixtures;
+use schema::limits::{CONNECTIONS_MAX, SERVICE_MEMORY_MIB};
 use testbed::child::{Service, refusal};
 use testbed::raw::Connection;
 
@@ -133,4 +135,43 @@ fn low_limit_of_open_files_leaves_half_of_them_for_connections() {
     service.wait_within(END).unwrap();
     let log = service.rest_of_log().unwrap();
     assert!(log.contains("the limit of open files is low"), "{log}");
+}
+
+#[test]
+fn heads_in_progress_on_all_connections_fit_the_memory_of_the_manifests() {
+    const SAMPLE: u64 = 400;
+    let service = start();
+    let resident = || {
+        let path = format!("/proc/{}/statm", service.pid());
+        let statm = fs::read_to_string(path).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size() as u64
+    };
+    let ask = || {
+        Connection::open(service.address())
+            .unwrap()
+            .ask(request("GET", "/health"))
+    };
+    ask().unwrap();
+    let before = resident();
+    let head = format!(
+        "GET /health HTTP/1.1\r\nhost: a\r\nx: {}",
+        "x".repeat(16_000)
+    );
+    let unfinished = (0..SAMPLE).map(|_| {
+        let mut connection = Connection::open(service.address()).unwrap();
+        connection.send(&head).unwrap();
+        connection
+    });
+    let unfinished: Vec<_> = unfinished.collect();
+    // By then the heads that arrived before have been read.
+    ask().unwrap();
+    let each = (resident() - before) / SAMPLE;
+    assert!(each > 16_000, "the heads were not read: {each}");
+    let all = before + each * CONNECTIONS_MAX;
+    assert!(
+        all < SERVICE_MEMORY_MIB << 20,
+        "{all}, {each} for each connection"
+    );
+    drop(unfinished);
 }
