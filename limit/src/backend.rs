@@ -29,10 +29,6 @@ pub(crate) trait Backend {
 
     /// Returns the client's answer for a connection that breaks or cannot be opened.
     fn unavailable(&self) -> &[u8];
-
-    /// Returns true if a connection is closed when its client has closed. False if it is kept until its answer
-    /// has arrived: a login of Postgres hashes thousands of times.
-    fn is_cheap_to_connect(&self) -> bool;
 }
 
 /// Connects to the first address of `host:port` that accepts.

@@ -110,7 +110,6 @@ mod tests {
             ("http://[::1]:1/a/b/", Some("[::1]:1 /a/b/data")),
             ("upstream:8000", None),
             ("https://upstream", None),
-            ("http://", None),
             ("http://:80", None),
             ("http://upstream:port", None),
             ("http://user@upstream", None),

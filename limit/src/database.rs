@@ -9,7 +9,6 @@ use std::str;
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
-use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
@@ -31,7 +30,6 @@ pub(crate) struct Database {
     request: Vec<u8>,
     /// The JSON before each value, such as `,"city":`; empty until the first connection is open.
     keys: Vec<Vec<u8>>,
-    user_not_found: Vec<u8>,
     unavailable: Vec<u8>,
 }
 
@@ -41,7 +39,6 @@ impl Database {
             config: config.clone(),
             request: request(&fixtures::profile().id)?,
             keys: Vec::new(),
-            user_not_found: answer::error(ErrorCode::UserNotFound),
             unavailable: answer::error(ErrorCode::DatabaseUnavailable),
         })
     }
@@ -97,10 +94,9 @@ impl Backend for Database {
                 b'E' => failed = true,
                 b'Z' if !rest.is_empty() => return Progress::Invalid,
                 b'Z' if failed => answer.extend_from_slice(&self.unavailable),
-                b'Z' => match row.map(|row| self.json(row)) {
-                    None => answer.extend_from_slice(&self.user_not_found),
-                    Some(Some(json)) => answer::write_ok(&json, answer),
-                    Some(None) => return Progress::Invalid,
+                b'Z' => match row.and_then(|row| self.json(row)) {
+                    Some(json) => answer::write_ok(&json, answer),
+                    None => return Progress::Invalid,
                 },
                 _ => {}
             }
@@ -113,10 +109,6 @@ impl Backend for Database {
 
     fn unavailable(&self) -> &[u8] {
         &self.unavailable
-    }
-
-    fn is_cheap_to_connect(&self) -> bool {
-        false
     }
 }
 
@@ -160,13 +152,6 @@ impl Session {
         let mut scram = ScramSha256::new(password, ChannelBinding::unsupported());
         loop {
             match self.receive()? {
-                Message::AuthenticationCleartextPassword => {
-                    self.send(|buffer| frontend::password_message(password, buffer))?;
-                }
-                Message::AuthenticationMd5Password(body) => {
-                    let hash = md5_hash(config.user.as_bytes(), password, body.salt());
-                    self.send(|buffer| frontend::password_message(hash.as_bytes(), buffer))?;
-                }
                 // A server that offers only other mechanisms refuses this one itself.
                 Message::AuthenticationSasl(_) => self.send(|buffer| {
                     frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), buffer)

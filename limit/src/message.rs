@@ -62,25 +62,3 @@ fn complete(bytes: &[u8], head: usize, body: usize) -> Option<usize> {
     let length = head.checked_add(body)?;
     (length <= bytes.len()).then_some(length)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::MessageEnd;
-
-    #[test]
-    fn request_ends_with_its_head_or_its_body() {
-        let end = MessageEnd::new();
-        for request in [
-            "GET /info HTTP/1.1\r\nhost: a\r\n\r\n",
-            "POST /movies HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}",
-            "POST /movies HTTP/1.1\r\nx-strength: 9\r\nContent-Length: 2\r\n\r\n{}",
-        ] {
-            let next = format!("{request}GET");
-            assert_eq!(end.of_request(next.as_bytes()), Some(request.len()));
-            for length in 0..request.len() {
-                assert_eq!(end.of_request(&request.as_bytes()[..length]), None);
-            }
-        }
-        assert_eq!(end.of_answer(b"HTTP/1.1 200 OK\r\n\r\n{}"), None);
-    }
-}

@@ -331,15 +331,8 @@ impl Server {
 
     fn close_client(&mut self, index: usize) {
         let client = self.clients.remove(index);
-        let State::Calling(side, connection) = client.state else {
-            return;
-        };
-        let pool = &mut self.pools[side as usize];
-        if pool.backend.is_cheap_to_connect() {
-            pool.close(connection);
-            self.serve_waiting(side);
-        } else {
-            pool.connections[connection].user = User::Closed;
+        if let State::Calling(side, connection) = client.state {
+            self.pools[side as usize].connections[connection].user = User::Closed;
         }
     }
 }

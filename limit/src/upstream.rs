@@ -64,40 +64,4 @@ impl Backend for Upstream {
     fn unavailable(&self) -> &[u8] {
         &self.unavailable
     }
-
-    fn is_cheap_to_connect(&self) -> bool {
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_complete_200_is_forwarded() {
-        let upstream = Upstream::new(&UpstreamConfig {
-            address: "upstream:8000".to_owned(),
-            path: "/data".to_owned(),
-            api_key: "key".to_owned(),
-        });
-        let parse = |received: &str| {
-            let mut answer = Vec::new();
-            let progress = upstream.parse(received.as_bytes(), &mut answer);
-            assert!(answer.is_empty() || answer == received.as_bytes());
-            progress
-        };
-        let complete = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-        assert_eq!(parse(complete), Progress::Complete);
-        for length in 0..complete.len() {
-            assert_eq!(parse(&complete[..length]), Progress::Partial, "{length}");
-        }
-        for invalid in [
-            "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}}",
-            "SSH",
-        ] {
-            assert_eq!(parse(invalid), Progress::Invalid, "{invalid}");
-        }
-    }
 }

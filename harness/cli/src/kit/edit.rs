@@ -35,37 +35,24 @@ impl Edit {
     /// # Errors
     /// The file has no such list.
     pub(super) fn insert(&self, file: &str) -> Result<String> {
-        // At the start of a line: the first line of `text` could end another one.
-        if file.contains(&format!("\n{}", self.text)) {
+        // In front of the first line too, so that every line is found by its line ends.
+        let lines = format!("\n{file}");
+        if lines.contains(&format!("\n{}", self.text)) {
             return Ok(file.to_owned());
         }
-        let Some(opened) = self.opened(file) else {
+        let Some(after) = lines.find(&format!("\n{}\n", self.after)) else {
             bail!("it has no line `{}`", self.after);
         };
-        let mut at = opened;
-        for line in file[opened..].split_inclusive('\n') {
-            if line.trim_end_matches('\n') == self.before {
-                return Ok([&file[..at], &self.text, &file[at..]].concat());
-            }
-            at += line.len();
-        }
-        bail!(
-            "after its line `{}` there is no line `{}`",
-            self.after,
-            self.before
-        )
-    }
-
-    /// Returns the position behind the line `after`.
-    fn opened(&self, file: &str) -> Option<usize> {
-        let mut end = 0;
-        for line in file.split_inclusive('\n') {
-            end += line.len();
-            if line.trim_end_matches('\n') == self.after {
-                return Some(end);
-            }
-        }
-        None
+        let list = after + 1 + self.after.len();
+        let Some(length) = lines[list..].find(&format!("\n{}\n", self.before)) else {
+            bail!(
+                "after its line `{}` there is no line `{}`",
+                self.after,
+                self.before
+            );
+        };
+        let (before, rest) = file.split_at(list + length);
+        Ok([before, &self.text, rest].concat())
     }
 }
 
