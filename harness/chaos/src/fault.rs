@@ -377,7 +377,7 @@ fn process() -> impl Iterator<Item = Fault> {
             "process/log-stalled",
             Kind::LogStalled,
             unlogged,
-            "The contender runs with a full log that nobody reads, and its upstream fails.",
+            "Nobody reads the contender's log, a nearly full pipe, and its upstream fails.",
         ),
     ]
     .into_iter()

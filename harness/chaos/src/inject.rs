@@ -31,8 +31,8 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(300);
 /// File descriptors that a limited contender may still open.
 const DESCRIPTORS_LEFT: u64 = 4;
 
-/// Capacity of a pipe.
-const PIPE_BYTES: u32 = 65_536;
+/// Bytes in the pipe of a log: a page less than its capacity, so that the contender can log its start.
+const LOGGED_BYTES: u32 = 60 * 1024;
 
 /// Longest suspension: clients do not wait for ever.
 const SUSPENDED_MAX: Duration = Duration::from_secs(8);
@@ -265,13 +265,13 @@ impl Process<'_> {
     }
 }
 
-/// Returns the contender with a full pipe for its output. It holds both ends of the pipe: a write blocks, and does
-/// not fail.
+/// Returns the contender with a nearly full pipe for its output. It holds both ends of the pipe: a write blocks, and
+/// does not fail.
 fn with_stalled_log(contender: &Contender) -> Result<Contender> {
     let native = contender.natively()?;
     let command = format!(
         "log=$(mktemp -u) && mkfifo \"$log\" && exec 1<>\"$log\" 2>&1 && rm \"$log\" && \
-         head -c {PIPE_BYTES} /dev/zero && {}",
+         head -c {LOGGED_BYTES} /dev/zero && {}",
         native.command
     );
     Ok(Contender {
