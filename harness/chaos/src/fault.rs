@@ -13,6 +13,9 @@ use crate::proxy::Mode;
 /// Delay added by a slow port, in each direction.
 const SLOW: Duration = Duration::from_millis(50);
 
+/// Time after which an upstream closes idle connections.
+const KEEP_ALIVE: Duration = Duration::from_millis(20);
+
 const DATABASE: &[ErrorCode] = &[ErrorCode::DatabaseUnavailable];
 const UPSTREAM: &[ErrorCode] = &[ErrorCode::UpstreamUnavailable];
 const UPSTREAM_LATE: &[ErrorCode] = &[ErrorCode::UpstreamTimeout];
@@ -255,6 +258,12 @@ fn upstream() -> impl Iterator<Item = Fault> {
     let of_port = of_port.into_iter().map(move |(slug, kind, description)| {
         Fault::new(slug, kind, allows(UPSTREAM_ANY), description)
     });
+    let keep_alive = Fault::new(
+        "upstream/keep-alive",
+        UpstreamPort(Mode::Expire(KEEP_ALIVE)),
+        Allowed::NOTHING,
+        "The upstream port closes connections after 20 ms without a call.",
+    );
     let of_contract = UpstreamFault::NAMES.into_iter().map(move |name| {
         // An example for each placeholder.
         let name = name.replace("<code>", "500").replace("<ms>", "100");
@@ -272,7 +281,7 @@ fn upstream() -> impl Iterator<Item = Fault> {
             "The upstream shows this fault of the contract.",
         )
     });
-    of_port.chain(of_contract)
+    of_port.chain([keep_alive]).chain(of_contract)
 }
 
 fn clients() -> impl Iterator<Item = Fault> {

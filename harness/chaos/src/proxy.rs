@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use socket2::SockRef;
@@ -21,6 +22,9 @@ use testbed::port::Kept;
 /// listener between its fork and its exec.
 const REBIND_PAUSE: Duration = Duration::from_millis(2);
 
+/// Interval at which idle connections are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(2);
+
 /// How connections and their data are treated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {
@@ -38,6 +42,8 @@ pub(crate) enum Mode {
     HalfClose,
     /// Refuses new connections; open ones continue.
     Refuse,
+    /// Closes connections that are idle for this time after a response.
+    Expire(Duration),
 }
 
 impl Mode {
@@ -182,18 +188,24 @@ async fn relay(mut client: TcpStream, server: SocketAddr, mut mode: watch::Recei
         };
         let _ = server.set_nodelay(true);
         let mut broken = mode.clone();
+        let answered = Mutex::new(None);
         let ended = {
             let (from_client, to_client) = client.split();
             let (from_server, to_server) = server.split();
             let both = async {
                 tokio::try_join!(
-                    pump(from_client, to_server, mode.clone()),
-                    pump(from_server, to_client, mode.clone()),
+                    pump(from_client, to_server, mode.clone(), || note(
+                        &answered, None
+                    )),
+                    pump(from_server, to_client, mode.clone(), || {
+                        note(&answered, Some(Instant::now()));
+                    }),
                 )
             };
             select! {
                 ended = both => Some(ended),
                 _ = wait_for(&mut broken, Mode::breaks) => None,
+                () = expired(mode.clone(), &answered) => return,
             }
         };
         match ended {
@@ -228,6 +240,26 @@ async fn wait_for(mode: &mut watch::Receiver<Mode>, fits: impl Fn(Mode) -> bool)
         .map(|mode| *mode)
 }
 
+/// Notes the time of the last response, or that a request is in flight.
+fn note(answered: &Mutex<Option<Instant>>, time: Option<Instant>) {
+    *answered.lock().unwrap_or_else(PoisonError::into_inner) = time;
+}
+
+/// Returns once the connection is idle for the time of the mode.
+async fn expired(mut mode: watch::Receiver<Mode>, answered: &Mutex<Option<Instant>>) {
+    loop {
+        let expires = |mode| matches!(mode, Mode::Expire(_));
+        let Some(Mode::Expire(time)) = wait_for(&mut mode, expires).await else {
+            return std::future::pending().await;
+        };
+        let since = *answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.is_some_and(|since| since.elapsed() >= time) {
+            return;
+        }
+        sleep(EXPIRY_INTERVAL).await;
+    }
+}
+
 /// Makes the close of this stream a reset.
 fn reset(stream: &TcpStream) {
     // If it fails, the peer sees an ordinary close.
@@ -238,6 +270,7 @@ async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut mode: watch::Receiver<Mode>,
+    note: impl Fn(),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -255,6 +288,7 @@ async fn pump(
         if read == 0 {
             return to.shutdown().await;
         }
+        note();
         to.write_all(&buffer[..read]).await?;
     }
 }
@@ -264,7 +298,6 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpStream};
     use std::thread;
-    use std::time::Instant;
 
     use super::*;
 
@@ -344,6 +377,19 @@ mod tests {
         assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::TimedOut);
         proxy.set(&background, Mode::Pass).unwrap();
         assert!(TcpStream::connect(proxy.address()).is_ok());
+    }
+
+    #[test]
+    fn idle_connection_expires_after_a_response() {
+        let (background, proxy, client) = connected();
+        send(&client);
+        assert_eq!(receive(&client).unwrap(), "hello");
+        let mode = Mode::Expire(Duration::from_millis(20));
+        proxy.set(&background, mode).unwrap();
+        assert_eq!(receive(&client).unwrap(), "");
+        let fresh = TcpStream::connect(proxy.address()).unwrap();
+        send(&fresh);
+        assert_eq!(receive(&fresh).unwrap(), "hello");
     }
 
     #[test]

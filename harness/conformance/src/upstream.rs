@@ -1,6 +1,8 @@
 //! The upstream of a contender: the suite's own behind a recorder. Checks change what it serves from one
 //! request to the next, and every call is counted.
 
+mod ending;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
@@ -24,6 +26,10 @@ use tower::{BoxError, Service, ServiceExt};
 use upstream::Reset;
 
 use testbed::port::Kept;
+
+pub(crate) use ending::{Ending, IDLE_TIMEOUT};
+
+use ending::EndingUpstream;
 
 /// Longest delay of a response on purpose: the longest deadline of the contract and the tolerance of the
 /// checks. Then the connection is reset, so that a contender without a deadline can continue.
@@ -239,6 +245,20 @@ impl<'a> Guard<'a> {
         Ok(checked)
     }
 
+    /// Runs `check` while another upstream ends the connections that the contender keeps.
+    ///
+    /// # Errors
+    /// The port is in use, or the upstream cannot listen again.
+    pub(crate) fn while_ending<T>(&self, ending: Ending, check: impl FnOnce() -> T) -> Result<T> {
+        self.stop()?;
+        let listener = retried(|| listen(self.upstream.address()))?;
+        let other = EndingUpstream::start(listener, ending)?;
+        let checked = check();
+        drop(other);
+        self.start_again()?;
+        Ok(checked)
+    }
+
     /// Repeats `send` until it causes no call, while nothing listens. On a busy machine an idle connection
     /// may outlive its listener for a while: a call there is reset, which is not a refused connection.
     /// It ends because every call ends its connection.
@@ -275,19 +295,25 @@ impl<'a> Guard<'a> {
         Ok(())
     }
 
-    /// Listens again. The port may be in use for a moment: a process that another thread starts has a copy
-    /// of the last listener between its fork and its exec.
+    /// Listens again.
     fn start_again(&self) -> Result<()> {
-        let deadline = std::time::Instant::now() + CLOSE_TIMEOUT;
-        let server = loop {
-            match serve(&self.upstream.recorder, self.upstream.address()) {
-                Ok(server) => break server,
-                Err(error) if std::time::Instant::now() > deadline => return Err(error),
-                Err(_) => thread::sleep(Duration::from_millis(1)),
-            }
-        };
+        let server = retried(|| serve(&self.upstream.recorder, self.upstream.address()))?;
         *self.server() = Some(server);
         Ok(())
+    }
+}
+
+/// Repeats the start of a listener. Its port may be in use for a moment: a process that another thread
+/// starts has a copy of the last listener between its fork and its exec.
+fn retried<T>(start: impl Fn() -> Result<T>) -> Result<T> {
+    let deadline = std::time::Instant::now() + CLOSE_TIMEOUT;
+    loop {
+        match start() {
+            Err(_) if std::time::Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
     }
 }
 
@@ -343,8 +369,12 @@ pub fn full_listener(address: SocketAddr) -> Result<(TcpListener, Vec<Socket>)> 
     Ok((listener.into(), fillers))
 }
 
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    Ok(serve::bind(address.ip(), address.port())?)
+}
+
 fn serve(recorder: &Arc<Recorder>, address: SocketAddr) -> Result<Background> {
-    let listener = serve::bind(address.ip(), address.port())?;
+    let listener = listen(address)?;
     let mut server = Server::new(NonZeroUsize::MIN);
     server.drain_timeout = HOLD_MAX;
     let recorder = Arc::clone(recorder);

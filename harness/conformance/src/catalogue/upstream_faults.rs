@@ -1,6 +1,6 @@
 //! `GET /catalog` while the upstream fails: the status, the deadline, and the recovery.
 
-use std::thread::scope;
+use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use schema::fault::Fault;
@@ -9,7 +9,7 @@ use schema::{ErrorCode, fixtures, routes};
 
 use super::{ERRORS, Group, LATE, is_in_time, value};
 use crate::client::Exchange;
-use crate::upstream::{Behaviour, Guard};
+use crate::upstream::{Behaviour, Ending, Guard, IDLE_TIMEOUT};
 use crate::verdict::{Verdict, ensure};
 use crate::{Check, Dependency, Subject, random};
 
@@ -105,6 +105,28 @@ const TIMING_OUT: [(&str, &str, Fault); 3] = [
     ),
 ];
 
+/// Endings of kept connections that a repetition hides: a check's name, its description and the ending.
+const ENDINGS: [(&str, &str, Ending); 3] = [
+    (
+        "200-idle-close",
+        "An upstream that closes connections after 20 ms without a call is not a fault.",
+        Ending::Idle,
+    ),
+    (
+        "200-reset-later",
+        "An upstream that resets connections after each response is not a fault.",
+        Ending::Reset,
+    ),
+    (
+        "200-unanswered",
+        "A call on a kept connection that the upstream closes without a response is repeated on another.",
+        Ending::Unanswered,
+    ),
+];
+
+/// Requests while connections end, at intervals around the upstream's idle timeout.
+const ENDING_REQUESTS: u32 = 30;
+
 pub(super) fn checks() -> Vec<Check> {
     let strict = Group::strict(ERRORS)
         .needs(&[Dependency::Upstream])
@@ -161,6 +183,12 @@ pub(super) fn checks() -> Vec<Check> {
         let run = move |subject: &Subject| times_out(subject, fault);
         checks.push(strict.check(format!("catalog/{name}"), description, run));
     }
+    let of_ending =
+        strict.source("docs/CONTRACT.md#errors-of-the-target; RFC 9110, 9.2.2; RFC 9112, 9.3.1");
+    for (name, description, ending) in ENDINGS {
+        let run = move |subject: &Subject| hides(subject, ending);
+        checks.push(of_ending.check(format!("catalog/{name}"), description, run));
+    }
     checks.push(strict.check(
         "catalog/200-slow",
         "An upstream that takes a second is not a fault.",
@@ -180,6 +208,22 @@ fn fails(subject: &Subject, behaviour: Behaviour) -> Verdict {
     upstream.behave(behaviour);
     let exchange = subject.send(subject.get(routes::CATALOG))?;
     exchange.is_error(ErrorCode::UpstreamUnavailable)?;
+    recovers(subject, &upstream)
+}
+
+/// Fails unless every request is 200 while the upstream ends connections.
+fn hides(subject: &Subject, ending: Ending) -> Verdict {
+    let upstream = subject.upstream()?;
+    upstream.while_ending(ending, || {
+        let mut connection = subject.client.connection();
+        (0..ENDING_REQUESTS).try_for_each(|count| {
+            let exchange = connection.send(subject.get(routes::CATALOG))?;
+            exchange.has_status(200)?;
+            let quarter = IDLE_TIMEOUT / 4;
+            sleep(quarter * 3 + quarter * 2 * count / ENDING_REQUESTS);
+            Verdict::Ok(())
+        })
+    })??;
     recovers(subject, &upstream)
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -31,7 +31,12 @@ pub(crate) struct Call {
     pub(crate) timeout: Duration,
     /// Most redirects that are followed.
     pub(crate) redirects: usize,
+    /// Uses the connection of an earlier call, and repeats nothing if that has ended.
+    pub(crate) keeps: bool,
 }
+
+/// The connection of an earlier call.
+type Kept = Arc<Mutex<Option<Connection>>>;
 
 /// The result of a call.
 pub(crate) struct Called {
@@ -65,14 +70,15 @@ impl Call {
         first_byte_timeout: UPSTREAM_CALL_TIMEOUT,
         timeout: UPSTREAM_CALL_TIMEOUT,
         redirects: 0,
+        keeps: false,
     };
 
-    async fn send(self, upstream: SocketAddr) -> Called {
+    async fn send(self, upstream: SocketAddr, kept: Kept) -> Called {
         let call = spawn_blocking(move || {
-            let mut called = self.send_once(upstream);
+            let mut called = self.send_once(upstream, &kept);
             for _ in 0..self.redirects {
                 if called.kind == Kind::Status(302) {
-                    called = self.send_once(upstream);
+                    called = self.send_once(upstream, &kept);
                 }
             }
             called
@@ -83,13 +89,15 @@ impl Call {
         }
     }
 
-    fn send_once(self, upstream: SocketAddr) -> Called {
+    fn send_once(self, upstream: SocketAddr, kept: &Kept) -> Called {
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {upstream}\r\nAuthorization: Bearer {}\r\n\r\n",
             self.target,
             env::bench_value(&env::UPSTREAM_API_KEY)
         );
-        let mut connection = match Connection::open_within(upstream, self.connect_timeout) {
+        let open = || Connection::open_within(upstream, self.connect_timeout);
+        let earlier = kept.lock().unwrap().take();
+        let mut connection = match earlier.map_or_else(open, Ok) {
             Ok(connection) => connection,
             Err(error) if is_timeout(&error) => return Kind::Unreachable.into(),
             Err(_) => return Kind::Refused.into(),
@@ -108,6 +116,9 @@ impl Call {
             Err(error) if error.to_string() == "reading the body" => return Kind::Truncated.into(),
             Err(_) => return Kind::Reset.into(),
         };
+        if self.keeps && !answer.closes {
+            *kept.lock().unwrap() = Some(connection);
+        }
         let body = answer.body;
         let kind = match schema::json::from_slice::<Product<'_>>(&body) {
             _ if answer.status != 200 => Kind::Status(answer.status),
@@ -168,15 +179,17 @@ fn calls(
     respond: impl Fn(&Called) -> Option<Response<Body>> + Send + Sync + 'static,
 ) -> Mutant {
     let permits = Arc::new(Semaphore::new(CALLS_MAX));
+    let kept = Kept::default();
     let respond = Arc::new(respond);
     Mutant::new(name, trips, move |target, request| {
         let (permits, respond) = (Arc::clone(&permits), Arc::clone(&respond));
+        let kept = Arc::clone(&kept);
         async move {
             if request.uri().path() != CATALOG || request.method() != Method::GET {
                 return target.respond(request).await;
             }
             let _permit = permits.acquire().await.unwrap();
-            let called = call.send(target.upstream).await;
+            let called = call.send(target.upstream, kept).await;
             respond(&called).unwrap_or_else(|| match called.kind {
                 Kind::Product => product(&called.body),
                 Kind::Late | Kind::Unreachable => error(ErrorCode::UpstreamTimeout),

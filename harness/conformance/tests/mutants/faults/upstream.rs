@@ -112,6 +112,14 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             },
         ),
         with_call(
+            "repeats-no-call",
+            "catalog/200-idle-close catalog/200-reset-later catalog/200-unanswered catalog/504-connect",
+            Call {
+                keeps: true,
+                ..right
+            },
+        ),
+        with_call(
             "calls-for-less-than-a-second",
             "catalog/200-slow",
             Call {
