@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use testbed::terminal::table;
+use testbed::table;
 
 use crate::experiment::Experiment;
 use crate::fault::{Fault, Kind, named};
@@ -106,7 +106,7 @@ impl Soak {
                 if slope.grows { "GROWS" } else { "flat" }.to_owned(),
             ]
         });
-        let slopes = table(["METRIC", "MEAN", "PER HOUR", "95 % CI", "VERDICT"], rows);
+        let slopes = table::texts(["METRIC", "MEAN", "PER HOUR", "95 % CI", "VERDICT"], rows);
         let failed = self
             .failed
             .iter()

@@ -14,7 +14,8 @@ use chaos::result::FaultResult;
 use chaos::{External, Options, Subject, run};
 use testbed::interrupt::Interrupt;
 use testbed::output;
-use testbed::terminal::{print, show, table};
+use testbed::table;
+use testbed::terminal::{print, show};
 
 use super::choice::Choice;
 use super::external::{ExternalOptions, secrets};
@@ -57,7 +58,7 @@ pub(super) fn chaos(options: &ChaosOptions) -> Result<bool> {
     if options.list {
         let faults = run_options.faults.iter();
         let rows = faults.map(|fault| [fault.slug.clone(), fault.description.to_owned()]);
-        print(table(["FAULT", "DESCRIPTION"], rows));
+        print(table::texts(["FAULT", "DESCRIPTION"], rows));
         return Ok(true);
     }
     if let Some(folder) = &options.out {

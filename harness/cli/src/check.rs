@@ -21,7 +21,8 @@ use testbed::contender::{Category, Contender, Surroundings};
 use testbed::interrupt::Interrupt;
 use testbed::output;
 use testbed::postgres::TemporaryPostgres;
-use testbed::terminal::{print, show, table};
+use testbed::table;
+use testbed::terminal::{print, show};
 
 use super::choice::{Choice, build_all};
 use super::external::{ExternalOptions, secrets};
@@ -144,7 +145,7 @@ fn list(options: &CheckOptions) {
     let rows = checks
         .into_iter()
         .map(|check| [check.slug, check.level.to_string(), check.description]);
-    print(table(["CHECK", "LEVEL", "REQUIREMENT"], rows));
+    print(table::texts(["CHECK", "LEVEL", "REQUIREMENT"], rows));
 }
 
 impl CheckOptions {

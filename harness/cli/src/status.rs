@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use testbed::state::State;
-use testbed::terminal::{postgres_url, print, table, url};
+use testbed::table;
+use testbed::terminal::{postgres_url, print, url};
 
 use super::service::recorded_port;
 
@@ -27,7 +28,7 @@ pub(super) fn status() -> Result<bool> {
         ]);
     }
     let all_run = rows.iter().all(|row| row[1] == "running");
-    print(table(["SERVICE", "STATE", "PROCESS", "URL"], rows));
+    print(table::texts(["SERVICE", "STATE", "PROCESS", "URL"], rows));
     Ok(all_run)
 }
 

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use schema::env::{JWT_SECRET, POSTGRES_PORT, bench_value};
 use schema::{fixtures, routes};
-use testbed::terminal::{postgres_url, print, quoted, table, url};
-use testbed::token;
+use testbed::terminal::{postgres_url, print, quoted, url};
+use testbed::{table, token};
 
 use super::status::postgres_port;
 use super::up::UpOptions;
@@ -46,7 +46,7 @@ pub(super) fn show(ports: &UpOptions, postgres_port: u16) -> Result<()> {
     let rows = rows.map(|row| row.map(str::to_owned));
     print(format_args!(
         "{}\n",
-        table(["SERVICE", "URL", "CONTENT"], rows)
+        table::texts(["SERVICE", "URL", "CONTENT"], rows)
     ));
     let token = token::sign(&fixtures::claims(), bench_value(&JWT_SECRET));
     let token = format!("-H 'Authorization: Bearer {token}'");

@@ -225,10 +225,7 @@ impl<'a> Guard<'a> {
     /// # Errors
     /// The upstream cannot listen again.
     pub fn while_refusing<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
-        self.stop()?;
-        let checked = check();
-        self.start_again()?;
-        Ok(checked)
+        self.while_replaced(|_| Ok(()), check)
     }
 
     /// Runs `check` while connections are neither accepted nor refused.
@@ -236,13 +233,7 @@ impl<'a> Guard<'a> {
     /// # Errors
     /// The port is in use, or the upstream cannot listen again.
     pub(crate) fn while_unreachable<T>(&self, check: impl FnOnce() -> T) -> Result<T> {
-        self.stop()?;
-        let address = self.upstream.address();
-        let full = full_listener(address).context("making the upstream unreachable")?;
-        let checked = check();
-        drop(full);
-        self.start_again()?;
-        Ok(checked)
+        self.while_replaced(full_listener, check)
     }
 
     /// Runs `check` while another upstream ends the connections that the contender keeps.
@@ -250,12 +241,22 @@ impl<'a> Guard<'a> {
     /// # Errors
     /// The port is in use, or the upstream cannot listen again.
     pub(crate) fn while_ending<T>(&self, ending: Ending, check: impl FnOnce() -> T) -> Result<T> {
+        self.while_replaced(|address| EndingUpstream::start(address, ending), check)
+    }
+
+    /// Runs `check` while `other` has the address.
+    fn while_replaced<O, T>(
+        &self,
+        other: impl Fn(SocketAddr) -> Result<O>,
+        check: impl FnOnce() -> T,
+    ) -> Result<T> {
         self.stop()?;
-        let listener = retried(|| listen(self.upstream.address()))?;
-        let other = EndingUpstream::start(listener, ending)?;
+        let address = self.upstream.address();
+        let other = retried(|| other(address))?;
         let checked = check();
         drop(other);
-        self.start_again()?;
+        let server = retried(|| serve(&self.upstream.recorder, address))?;
+        *self.server() = Some(server);
         Ok(checked)
     }
 
@@ -292,13 +293,6 @@ impl<'a> Guard<'a> {
             thread::sleep(Duration::from_millis(1));
         }
         thread::sleep(IDLE_CLOSE);
-        Ok(())
-    }
-
-    /// Listens again.
-    fn start_again(&self) -> Result<()> {
-        let server = retried(|| serve(&self.upstream.recorder, self.upstream.address()))?;
-        *self.server() = Some(server);
         Ok(())
     }
 }
@@ -369,12 +363,8 @@ pub fn full_listener(address: SocketAddr) -> Result<(TcpListener, Vec<Socket>)> 
     Ok((listener.into(), fillers))
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener> {
-    Ok(serve::bind(address.ip(), address.port())?)
-}
-
 fn serve(recorder: &Arc<Recorder>, address: SocketAddr) -> Result<Background> {
-    let listener = listen(address)?;
+    let listener = serve::bind(address.ip(), address.port())?;
     let mut server = Server::new(NonZeroUsize::MIN);
     server.drain_timeout = HOLD_MAX;
     let recorder = Arc::clone(recorder);

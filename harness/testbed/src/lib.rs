@@ -4,7 +4,6 @@
 pub mod account;
 pub mod background;
 pub mod child;
-pub mod columns;
 pub mod contender;
 pub mod cpus;
 pub mod http1;

@@ -332,6 +332,19 @@ impl<'a, R> Table<'a, R> {
     }
 }
 
+/// Renders a table of texts for a terminal.
+pub fn texts<const N: usize>(
+    titles: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let columns = titles.into_iter().enumerate();
+    let columns = columns
+        .map(|(index, title)| Column::text(title, move |row: &[String; N]| row[index].clone()));
+    let rows: Vec<_> = rows.into_iter().collect();
+    let table = Table::new(columns).terminal(rows.iter());
+    table.trim_end().to_owned()
+}
+
 /// Escapes a text as part of a line of Markdown: it ends no cell, opens no tag and marks nothing.
 #[must_use]
 pub fn escape(text: &str) -> String {

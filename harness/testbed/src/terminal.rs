@@ -1,15 +1,12 @@
-//! Text on standard output: plain, coloured, or as a table.
+//! Text on standard output: plain or coloured.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
+use std::io::{self, ErrorKind, Write, stdout};
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
-use comfy_table::{Table, presets};
 use schema::env::{DB_NAME, DB_PASSWORD, DB_USER, bench_value};
-
-use crate::columns;
 
 /// Address that the services listen on.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -62,24 +59,6 @@ pub fn url(port: u16) -> String {
 pub fn postgres_url(port: u16) -> String {
     let [user, password, name] = [DB_USER, DB_PASSWORD, DB_NAME].map(|v| bench_value(&v));
     format!("postgres://{user}:{password}@{ADDRESS}:{port}/{name}")
-}
-
-/// Renders a table, with lines on a terminal and with spaces elsewhere.
-pub fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut table = Table::new();
-    table.set_header(header).add_rows(rows);
-    if stdout().is_terminal() {
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-    } else {
-        table.load_style(presets::NOTHING);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, columns::GAP));
-        }
-    }
-    table.trim_fmt()
 }
 
 /// Quotes a text as one word of a shell.

@@ -1,12 +1,13 @@
 //! An upstream that ends the connections which a contender keeps, as servers, balancers and proxies do.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
+use anyhow::Result;
 use schema::fixtures;
 use socket2::SockRef;
 
@@ -38,8 +39,8 @@ pub(super) struct EndingUpstream {
 }
 
 impl EndingUpstream {
-    pub(super) fn start(listener: TcpListener, ending: Ending) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+    pub(super) fn start(address: SocketAddr, ending: Ending) -> Result<Self> {
+        let listener = serve::bind(address.ip(), address.port())?;
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&is_stopped);
         let thread = spawn(move || {
@@ -47,7 +48,7 @@ impl EndingUpstream {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                spawn(move || serve(&client, ending));
+                spawn(move || serve_client(&client, ending));
             }
         });
         Ok(Self {
@@ -68,7 +69,7 @@ impl Drop for EndingUpstream {
 }
 
 /// Serves one connection until it ends.
-fn serve(client: &TcpStream, ending: Ending) -> io::Result<()> {
+fn serve_client(client: &TcpStream, ending: Ending) -> io::Result<()> {
     client.set_nodelay(true)?;
     client.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     read_request(client)?;

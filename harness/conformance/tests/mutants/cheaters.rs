@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::call::{Kind, on, with_response};
 use crate::credentials::Credentials;
-use crate::mutant::{Mutant, Target, changed, error, json, without_body};
+use crate::mutant::{Mutant, Target, changed, error, json, text, without_body};
 use crate::post::parse_movie;
 use crate::wire::repeat_first;
 
@@ -80,11 +80,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         Mutant::instead("empty-object-for-everything", EVERYTHING, |_| {
             Some(json(200, "{}"))
         }),
-        constant_body("empty-objects-of-the-right-status", "{}"),
-        constant_body(
-            "errors-of-the-right-status",
-            r#"{"error":"internal error"}"#,
-        ),
+        empty_objects(),
         with_response(
             "passes-the-upstreams-bytes-through",
             "catalog/decodes catalog/field-order catalog/unknown-fields",
@@ -161,15 +157,14 @@ pub(crate) fn mutants() -> Vec<Mutant> {
     ]
 }
 
-/// Creates a mutant whose successful responses have one body.
-fn constant_body(name: &str, body: &'static str) -> Mutant {
+/// Responds with empty objects of the right status.
+fn empty_objects() -> Mutant {
     let selects = |sent: &Parts, status: StatusCode| {
         let path = sent.uri.path();
         status.is_success() && [INFO, MOVIES, CATALOG, PROXY, USERS_ME].contains(&path)
     };
-    Mutant::change(name, EVERY_BODY, selects, move |_, response| {
-        *response.body_mut() = body.into();
-    })
+    let name = "empty-objects-of-the-right-status";
+    Mutant::change(name, EVERY_BODY, selects, text(|_| "{}".to_owned()))
 }
 
 /// Creates a mutant that takes the claims of a token for verified where `trusts` says so.

@@ -1,21 +1,15 @@
 //! Mutants of `GET /users/me`.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use schema::routes::USERS_ME;
 use schema::{Claims, ErrorCode, Profile};
 
 use crate::credentials::Credentials;
-use crate::mutant::{
-    Mutant, Target, by_error, keep_first, set_header, set_status, status, success, text,
-};
+use crate::mutant::{Mutant, by_error, set_header, set_status, status, success, text};
 use crate::wire::repeat_first;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
-    let rows = Mutex::new(HashMap::new());
     vec![
         Mutant::first_fails("users-me-fails-the-first-time", "users-me/200", USERS_ME),
         Mutant::change(
@@ -47,15 +41,6 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 let mut profile: Profile = serde_json::from_slice(response.body()).unwrap();
                 profile.name = claims(sent).unwrap().name;
                 *response.body_mut() = serde_json::to_vec(&profile).unwrap().into();
-            },
-        ),
-        Mutant::change(
-            "users-me-keeps-the-row-of-a-token",
-            "users-me/changed-row",
-            success(USERS_ME),
-            move |sent, response| {
-                let token = sent.headers.get(AUTHORIZATION).cloned();
-                keep_first(&rows, token, response);
             },
         ),
         Mutant::twice("users-me-reads-twice", "users-me/one-query", USERS_ME),
@@ -91,20 +76,6 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "users-me/404-nul",
             |sent, code| status(USERS_ME, ErrorCode::UserNotFound)(sent, code) && has_nul(sent),
             by_error(ErrorCode::DatabaseUnavailable),
-        ),
-        Mutant::new(
-            "users-me-drops-nul",
-            "users-me/404-nul",
-            async |target: Target, request| {
-                let claims = Credentials::of(&request).any_claims();
-                match claims {
-                    Some(claims) if claims.sub.contains('\0') => {
-                        let sub = claims.sub.replace('\0', "");
-                        target.respond_as(request, &Claims { sub, ..claims }).await
-                    }
-                    _ => target.respond(request).await,
-                }
-            },
         ),
     ]
 }

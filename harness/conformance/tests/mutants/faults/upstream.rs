@@ -33,11 +33,6 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             },
         ),
         with_response(
-            "redirect-is-passed-on",
-            "catalog/502-redirect",
-            on(Kind::Status(302), |body| json(302, body.to_vec())),
-        ),
-        with_response(
             "truncated-is-500",
             "catalog/502-truncate",
             on(Kind::Truncated, |_| error(Internal)),
@@ -52,9 +47,6 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "catalog/502-wrong-shape",
             |called| (called.body == b"{}").then(|| product(fixtures::PRODUCT_JSON.as_bytes())),
         ),
-        with_response("null-is-a-product", "catalog/502-wrong-shape", |called| {
-            (called.body == b"null").then(|| json(200, "null"))
-        }),
         with_response(
             "two-mebibytes-are-read",
             "catalog/502-huge",
