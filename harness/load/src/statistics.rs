@@ -234,35 +234,25 @@ mod tests {
     }
 
     #[test]
-    fn single_attempt_has_no_interval_and_no_spread() {
+    fn spread_is_the_range_as_a_share_of_the_median_and_none_for_one_attempt() {
         let estimate = Estimate::new(&[5.0]).unwrap();
         assert_eq!((estimate.low, estimate.high), (5.0, 5.0));
         assert_eq!(estimate.spread(), 0.0);
+        assert_eq!(Estimate::new(&[9.0, 10.0, 11.5]).unwrap().spread(), 0.25);
         assert_eq!(Estimate::new(&[f64::NAN]), None);
-    }
-
-    #[test]
-    fn spread_is_the_range_as_a_share_of_the_median() {
-        let estimate = Estimate::new(&[9.0, 10.0, 11.5]).unwrap();
-        assert_eq!(estimate.spread(), 0.25);
     }
 
     #[test]
     fn overlapping_intervals_share_a_rank() {
         let estimates = [
             estimate(1.0, 2.0),
-            estimate(1.9, 3.0),
+            // Touching intervals overlap.
+            estimate(2.0, 3.0),
             estimate(2.5, 4.0),
             estimate(5.0, 6.0),
         ];
         assert_eq!(ranks(&estimates, Better::Less), [1, 1, 2, 4]);
         assert_eq!(ranks(&estimates, Better::More), [3, 2, 2, 1]);
-    }
-
-    #[test]
-    fn touching_intervals_overlap() {
-        let estimates = [estimate(1.0, 2.0), estimate(2.0, 3.0)];
-        assert_eq!(ranks(&estimates, Better::Less), [1, 1]);
     }
 
     #[test]

@@ -299,7 +299,7 @@ impl Running {
     /// Docker does not respond.
     pub fn root(&self) -> Result<Pid> {
         match &self.process {
-            Process::Native(process) => Ok(process.root()),
+            Process::Native(native) => Ok(native.process.pid()),
             Process::Container(process) => process.root(),
         }
     }
@@ -310,7 +310,7 @@ impl Running {
     /// It runs in a container, or has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         match &self.process {
-            Process::Native(process) => process.signal(signal),
+            Process::Native(native) => native.process.signal(signal),
             Process::Container(_) => bail!("signals are not sent to a container"),
         }
     }
@@ -363,7 +363,7 @@ impl Running {
 
     fn log(&self) -> String {
         match &self.process {
-            Process::Native(process) => process.log(),
+            Process::Native(native) => native.process.tail(),
             Process::Container(process) => process.log(),
         }
     }

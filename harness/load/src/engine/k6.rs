@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use rustix::process::Signal;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Engine, Load};
@@ -132,7 +131,7 @@ pub(crate) fn inputs(requests: Requests<'_>) -> String {
             "body": text(&request.bytes[request.body..]),
         })
     });
-    serde_json::Value::from_iter(inputs).to_string()
+    Value::from_iter(inputs).to_string()
 }
 
 /// A load and the folder of its files.
@@ -241,81 +240,44 @@ impl Phase {
     }
 }
 
-/// The summary that k6 writes.
-#[derive(Deserialize)]
-struct Summary {
-    root_group: Group,
-    metrics: Metrics,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    checks: Vec<Check>,
-}
-
-#[derive(Deserialize)]
-struct Check {
-    name: String,
-    fails: u64,
-}
-
-#[derive(Deserialize)]
-struct Metrics {
-    http_reqs: Metric<Counter>,
-    data_received: Metric<Counter>,
-    dropped_iterations: Option<Metric<Counter>>,
-    http_req_duration: Metric<Trend>,
-}
-
-#[derive(Deserialize)]
-struct Metric<T> {
-    values: T,
-}
-
-#[derive(Deserialize)]
-struct Counter {
-    count: u64,
-    rate: f64,
-}
-
-/// Statistics in milliseconds, by name such as `p(99)`.
-type Trend = BTreeMap<String, f64>;
-
-/// Parses a summary.
+/// Parses the summary that k6 writes.
 fn measured(summary: &str) -> Result<Measured> {
-    let Summary {
-        root_group,
-        metrics,
-    } = serde_json::from_str(summary).context("reading k6's summary")?;
-    let checks = root_group.checks.into_iter();
-    let failed = checks.filter(|check| check.fails > 0);
-    let mut errors: BTreeMap<_, _> = failed.map(|check| (check.name, check.fails)).collect();
+    let summary: Value = serde_json::from_str(summary).context("reading k6's summary")?;
+    let known = |metric: &str, name: &str| summary["metrics"][metric]["values"][name].as_f64();
+    let required = |metric: &str, name: &str| {
+        let value = known(metric, name);
+        value.with_context(|| format!("no {name} of {metric} in k6's summary"))
+    };
+    let checks = summary["root_group"]["checks"].as_array();
+    let checks = checks.context("no checks in k6's summary")?.iter();
+    let failed = checks.filter_map(|check| {
+        let fails = check["fails"].as_u64().filter(|fails| *fails > 0)?;
+        Some((check["name"].as_str()?.to_owned(), fails))
+    });
+    let mut errors: BTreeMap<_, _> = failed.collect();
     let wrong: u64 = errors.values().sum();
-    let dropped = metrics.dropped_iterations.map(|metric| metric.values.count);
-    if let Some(dropped @ 1..) = dropped {
-        errors.insert("not sent".to_owned(), dropped);
+    if let Some(dropped) = known("dropped_iterations", "count").filter(|dropped| *dropped > 0.0) {
+        errors.insert("not sent".to_owned(), dropped as u64);
     }
-    let sent = metrics.http_reqs.values;
-    let requests = sent.count.saturating_sub(wrong);
-    let latency = metrics.http_req_duration.values;
-    let known = |name: &str| latency.get(name).copied();
-    let required = |name: &str| known(name).with_context(|| format!("no {name} in k6's summary"));
+    let sent = required("http_reqs", "count")?;
+    let requests = (sent as u64).saturating_sub(wrong);
+    let latency = |name: &str| known("http_req_duration", name);
     Ok(Measured {
-        seconds: sent.count as f64 / sent.rate,
+        seconds: sent / required("http_reqs", "rate")?,
         requests,
         answers_in_all: requests,
         errors,
-        bytes: Some(metrics.data_received.values.count),
+        bytes: Some(required("data_received", "count")? as u64),
         latency: Latency {
-            mean_ms: required("avg")?,
-            min_ms: known("min"),
-            p50_ms: known("med"),
-            p75_ms: known("p(75)"),
-            p90_ms: known("p(90)"),
-            p95_ms: known("p(95)"),
-            p99_ms: required("p(99)")?,
-            p99_9_ms: known("p(99.9)"),
-            max_ms: known("max"),
+            mean_ms: required("http_req_duration", "avg")?,
+            min_ms: latency("min"),
+            p50_ms: latency("med"),
+            p75_ms: latency("p(75)"),
+            p90_ms: latency("p(90)"),
+            p95_ms: latency("p(95)"),
+            p99_ms: required("http_req_duration", "p(99)")?,
+            p99_9_ms: latency("p(99.9)"),
+            max_ms: latency("max"),
         },
         refused: 0,
         resent: 0,
@@ -346,7 +308,7 @@ mod tests {
     #[test]
     fn inputs_carry_token_and_body_where_the_scenario_has_them() {
         let target = Target::local(([127, 0, 0, 1], 80).into());
-        let parsed = |scenario| -> serde_json::Value {
+        let parsed = |scenario| -> Value {
             let text = inputs(Requests {
                 scenario,
                 target: &target,

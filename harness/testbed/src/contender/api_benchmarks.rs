@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{Container, Contender};
 
@@ -25,32 +26,10 @@ struct File {
 
 #[derive(Debug, Deserialize)]
 struct Service {
+    /// A map, or a list of `NAME=value`.
     #[serde(default)]
-    environment: Environment,
+    environment: Value,
     build: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Environment {
-    Map(BTreeMap<String, Value>),
-    List(Vec<String>),
-}
-
-impl Default for Environment {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Value {
-    Text(String),
-    Integer(i64),
-    Float(f64),
-    Flag(bool),
-    Nothing(()),
 }
 
 /// Returns the names of the contenders of a checkout.
@@ -132,33 +111,33 @@ fn parse(text: &str, name: &str) -> Result<Service> {
 impl Service {
     /// Returns its variables, with the defaults of `${NAME:-default}`.
     fn environment(&self) -> Result<BTreeMap<String, String>> {
-        let pairs: Vec<(String, String)> = match &self.environment {
-            Environment::Map(map) => map
-                .iter()
-                .map(|(name, value)| (name.clone(), value.text()))
-                .collect(),
-            Environment::List(list) => list
-                .iter()
-                .filter_map(|line| line.split_once('='))
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+        let pair = |(name, value): (&str, &str)| {
+            let value = with_defaults(value).with_context(|| name.to_owned())?;
+            Ok((name.to_owned(), value))
         };
-        pairs
-            .into_iter()
-            .map(|(name, value)| Ok((name.clone(), with_defaults(&value).context(name)?)))
-            .collect()
+        match &self.environment {
+            Value::Object(map) => {
+                let pairs = map.iter();
+                pairs
+                    .map(|(name, value)| pair((name, &text(value))))
+                    .collect()
+            }
+            Value::Array(list) => {
+                let lines = list.iter().filter_map(Value::as_str);
+                let pairs = lines.filter_map(|line| line.split_once('='));
+                pairs.map(pair).collect()
+            }
+            _ => Ok(BTreeMap::new()),
+        }
     }
 }
 
-impl Value {
-    fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Integer(number) => number.to_string(),
-            Self::Float(number) => number.to_string(),
-            Self::Flag(flag) => flag.to_string(),
-            Self::Nothing(()) => String::new(),
-        }
+/// Returns a scalar as Compose passes it on.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Choice of contenders by name, from `contenders.toml` and from a checkout of the public harness.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,145 +20,72 @@ pub fn choose(
     api_benchmarks: Option<&Path>,
     command: Option<&str>,
 ) -> Result<Vec<Contender>> {
-    let known = Known::read(file, api_benchmarks)?;
+    let own = read(file)?;
+    let own_names = own.iter().map(|contender| contender.name.clone());
+    let own_names: Vec<String> = own_names.collect();
+    let theirs = api_benchmarks.map(api_benchmarks::names).transpose()?;
+    let mut known = format!("{} has {}", file.display(), own_names.join(", "));
+    if let (Some(folder), Some(theirs)) = (api_benchmarks, &theirs) {
+        known += &format!("; {} has {}", folder.display(), theirs.join(", "));
+    }
+    let theirs = theirs.unwrap_or_default();
+    let mut chosen = names.to_vec();
     if all {
-        let all = known.names().into_iter();
-        let all = all.map(|name| known.find(name, command));
-        let all = all.collect::<Result<Vec<_>>>()?;
-        return Ok(all);
+        let others = theirs.iter().filter(|name| !own_names.contains(name));
+        chosen = own_names.iter().chain(others).cloned().collect();
     }
-    ensure!(!names.is_empty(), "which contender? {known}; or --all");
-    for (index, name) in names.iter().enumerate() {
-        ensure!(!names[..index].contains(name), "{name} is named twice");
+    ensure!(
+        all || !chosen.is_empty(),
+        "which contender? {known}; or --all"
+    );
+    for (index, name) in chosen.iter().enumerate() {
+        ensure!(!chosen[..index].contains(name), "{name} is named twice");
     }
-    let named = names.iter().map(|name| known.find(name, command));
-    named.collect()
+    let find = |name: &String| {
+        if let Some(own) = own.iter().find(|own| own.name == *name) {
+            return with_command(own.clone(), command);
+        }
+        match api_benchmarks {
+            Some(folder) if theirs.contains(name) => of_checkout(folder, name, file, command),
+            _ => bail!("there is no contender {name}: {known}"),
+        }
+    };
+    chosen.iter().map(find).collect()
 }
 
-/// The known contenders.
-struct Known<'a> {
-    file: &'a Path,
-    contenders: Vec<Contender>,
-    checkout: Option<Checkout<'a>>,
+fn with_command(mut contender: Contender, command: Option<&str>) -> Result<Contender> {
+    if let Some(command) = command {
+        let name = &contender.name;
+        let native = contender.native.as_mut();
+        let native = native
+            .with_context(|| format!("--command overrides a command, and {name} has none"))?;
+        command.clone_into(&mut native.command);
+    }
+    Ok(contender)
 }
 
-/// A checkout of the public harness.
-struct Checkout<'a> {
-    folder: &'a Path,
-    names: Vec<String>,
-    /// How its contenders start without containers.
-    definitions: Vec<Contender>,
-}
-
-impl<'a> Known<'a> {
-    fn read(file: &'a Path, checkout: Option<&'a Path>) -> Result<Self> {
-        let checkout = checkout.map(|folder| Checkout::read(folder, file));
-        Ok(Self {
-            checkout: checkout.transpose()?,
-            contenders: read(file)?,
-            file,
-        })
+/// Returns a contender of a checkout. The definitions beside `file` say how it starts without a
+/// container.
+fn of_checkout(folder: &Path, name: &str, file: &Path, command: Option<&str>) -> Result<Contender> {
+    let file = file.with_file_name(API_BENCHMARKS_FILE);
+    let definitions = match file.is_file() {
+        true => read_under(folder, &file)?,
+        false => Vec::new(),
+    };
+    let definition = definitions.into_iter().find(|known| known.name == name);
+    let mut contender = api_benchmarks::find(folder, name, definition)?;
+    if let Some(command) = command {
+        let folder = std::path::absolute(folder).context("resolving the checkout's folder")?;
+        contender.native = Some(Native {
+            needs: BTreeMap::new(),
+            build: None,
+            command: command.to_owned(),
+            folder: folder.clone(),
+            listed_in: folder,
+            port: None,
+        });
     }
-
-    fn names(&self) -> Vec<&str> {
-        let own = self
-            .contenders
-            .iter()
-            .map(|contender| contender.name.as_str());
-        let mut names: Vec<&str> = own.collect();
-        for name in self.checkout.iter().flat_map(|checkout| &checkout.names) {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-        names
-    }
-
-    fn find(&self, name: &str, command: Option<&str>) -> Result<Contender> {
-        let own = self
-            .contenders
-            .iter()
-            .find(|contender| contender.name == name);
-        if let Some(own) = own {
-            let mut contender = own.clone();
-            if let Some(command) = command {
-                ensure!(
-                    contender.native.is_some(),
-                    "--command overrides a command, and {name} has none"
-                );
-                contender.native = contender.native.map(|native| Native {
-                    command: command.to_owned(),
-                    ..native
-                });
-            }
-            return Ok(contender);
-        }
-        match &self.checkout {
-            Some(checkout) if checkout.names.iter().any(|known| known == name) => {
-                checkout.find(name, command)
-            }
-            _ => bail!("there is no contender {name}: {self}"),
-        }
-    }
-}
-
-impl Display for Known<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own: Vec<&str> = self
-            .contenders
-            .iter()
-            .map(|contender| contender.name.as_str())
-            .collect();
-        write!(formatter, "{} has {}", self.file.display(), own.join(", "))?;
-        if let Some(checkout) = &self.checkout {
-            write!(
-                formatter,
-                "; {} has {}",
-                checkout.folder.display(),
-                checkout.names.join(", ")
-            )?;
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Checkout<'a> {
-    fn read(folder: &'a Path, contenders_file: &Path) -> Result<Self> {
-        let names = api_benchmarks::names(folder)?;
-        let file = contenders_file.with_file_name(API_BENCHMARKS_FILE);
-        // Optional: without it they start in containers only.
-        let definitions = if file.is_file() {
-            read_under(folder, &file)?
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
-            folder,
-            names,
-            definitions,
-        })
-    }
-
-    fn find(&self, name: &str, command: Option<&str>) -> Result<Contender> {
-        let definition = self
-            .definitions
-            .iter()
-            .find(|definition| definition.name == name);
-        let mut contender = api_benchmarks::find(self.folder, name, definition.cloned())?;
-        if let Some(command) = command {
-            let folder = std::path::absolute(self.folder);
-            let folder = folder.context("resolving the checkout's folder")?;
-            contender.native = Some(Native {
-                needs: BTreeMap::new(),
-                build: None,
-                command: command.to_owned(),
-                folder: folder.clone(),
-                listed_in: folder,
-                port: None,
-            });
-        }
-        Ok(contender)
-    }
+    Ok(contender)
 }
 
 #[cfg(test)]

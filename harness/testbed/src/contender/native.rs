@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::Native;
@@ -22,7 +22,7 @@ const PASSED_ON: [&str; 4] = ["HOME", "LANG", "TMPDIR", "USER"];
 /// The process group of a contender.
 #[derive(Debug)]
 pub(super) struct Process {
-    process: process::Process,
+    pub(super) process: process::Process,
     _log: Bound,
     /// Holds the log.
     _folder: TempDir,
@@ -67,19 +67,6 @@ impl Process {
         })
     }
 
-    /// Returns the id of the first process.
-    pub(super) fn root(&self) -> Pid {
-        self.process.pid()
-    }
-
-    /// Sends a signal to its process group.
-    ///
-    /// # Errors
-    /// It has ended.
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
-        self.process.signal(signal)
-    }
-
     /// Returns an error with the end of its log if it has ended.
     ///
     /// # Errors
@@ -87,10 +74,5 @@ impl Process {
     pub(super) fn ended(&self) -> Result<Option<anyhow::Error>> {
         let ended = self.process.has_exited()?;
         Ok(ended.then(|| self.process.ended()))
-    }
-
-    /// Returns the end of its log.
-    pub(super) fn log(&self) -> String {
-        self.process.tail()
     }
 }
