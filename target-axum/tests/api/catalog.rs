@@ -1,127 +1,281 @@
-//! `GET /catalog`: the product, and every fault of the upstream.
+//! `GET /catalog`: connections to the upstream.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::thread;
+use std::io::Write;
+use std::net::TcpStream;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use schema::limits::{UPSTREAM_CALL_TIMEOUT, UPSTREAM_CONNECT_TIMEOUT};
-use schema::{ErrorCode, fixtures};
-use socket2::{Domain, Socket, Type};
-use testbed::raw::{Answer, Connection};
+use axum::body::{Body, to_bytes};
+use http::Request;
+use schema::limits::UPSTREAM_CALL_TIMEOUT;
+use schema::{ErrorCode, env, fixtures};
+use serve::Worker;
+use socket2::SockRef;
+use target_axum::AppState;
+use testbed::raw::Connection;
+use tokio::runtime::Builder;
+use tower::ServiceExt;
 
+use crate::scripted::{Scripted, answer, product, read_request};
 use crate::suite::{
-    LATE, Profile, ask_all, assert_error, each_profile, free_port, get, start_upstream,
+    LATE, Profile, Target, answers, ask_all, assert_error, each_profile, free_port, get,
+    start_upstream,
 };
 
-/// Returns the answer of a target whose upstream has this fault, and its time.
-fn with_fault(profile: Profile, fault: &str) -> (Answer, Duration) {
-    let upstream = start_upstream(0);
-    let url = format!("http://{}/faults/{fault}", upstream.address());
-    let target = profile.with(&[("UPSTREAM_URL", &url)]);
-    let start = Instant::now();
-    (target.get("/catalog"), start.elapsed())
+/// Long enough for sent data to arrive over loopback.
+const ARRIVED: Duration = Duration::from_millis(100);
+
+fn target(profile: Profile, upstream: &Scripted, pool_size: &str) -> Target {
+    profile.with(&[
+        ("UPSTREAM_URL", &upstream.url()),
+        ("UPSTREAM_POOL_SIZE", pool_size),
+    ])
 }
 
 #[test]
-fn product_of_the_upstream_is_answered_under_both_paths() {
+fn connection_is_reused() {
     each_profile(|profile| {
-        let target = profile.start();
-        for path in ["/catalog", "/proxy"] {
-            let answer = target.get(path);
-            assert_eq!(answer.status, 200);
-            assert_eq!(answer.header("content-type"), Some("application/json"));
-            assert_eq!(answer.text(), fixtures::PRODUCT_JSON);
-        }
-        let (slow, elapsed) = with_fault(profile, "delay-300");
-        assert_eq!(slow.text(), fixtures::PRODUCT_JSON);
-        assert!(elapsed >= Duration::from_millis(300));
-    });
-}
-
-#[test]
-fn misbehaving_upstream_is_unavailable() {
-    each_profile(|profile| {
-        for fault in [
-            "status-201",
-            "status-204",
-            "status-301",
-            "status-401",
-            "status-404",
-            "status-500",
-            "status-503",
-            "reset",
-            "truncate",
-            "malformed",
-            "wrong-shape",
-            "redirect",
-            "huge",
-        ] {
-            let (answer, elapsed) = with_fault(profile, fault);
-            assert_error(&answer, ErrorCode::UpstreamUnavailable);
-            assert!(elapsed < UPSTREAM_CALL_TIMEOUT, "{fault} took {elapsed:?}");
-        }
-        let target = profile.with(&[("UPSTREAM_API_KEY", "wrong")]);
-        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
-    });
-}
-
-#[test]
-fn upstream_slower_than_the_deadline_is_a_timeout() {
-    each_profile(|profile| {
-        thread::scope(|scope| {
-            for fault in ["hang", "trickle", "delay-6000"] {
-                scope.spawn(move || {
-                    let (answer, elapsed) = with_fault(profile, fault);
-                    assert_error(&answer, ErrorCode::UpstreamTimeout);
-                    let expected = UPSTREAM_CALL_TIMEOUT..UPSTREAM_CALL_TIMEOUT + LATE;
-                    assert!(expected.contains(&elapsed), "{fault} took {elapsed:?}");
-                });
+        let upstream = Scripted::start(|_, mut stream| {
+            let mut requests = 0;
+            while read_request(&mut stream).is_some() {
+                requests += 1;
+                answer(&mut stream, requests);
             }
         });
+        let target = target(profile, &upstream, "64");
+        for id in 1..=20 {
+            assert_eq!(target.get("/catalog").text(), product(id));
+        }
+        assert_eq!(upstream.connections(), 1);
     });
 }
 
 #[test]
-fn upstream_that_accepts_no_connection_in_time_is_a_timeout() {
-    // A listener with a full backlog lets further connections wait.
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    listener.bind(&any_port.into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let waiting = (0..8).map(|_| {
-        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        client.set_nonblocking(true).unwrap();
-        // In progress, and perhaps never accepted.
-        let _ = client.connect(&address);
-        client
-    });
-    let _waiting: Vec<_> = waiting.collect();
-    let url = format!("http://{}", address.as_socket().unwrap());
+fn request_names_host_path_and_key() {
     each_profile(|profile| {
-        let target = profile.with(&[("UPSTREAM_URL", &url)]);
-        let start = Instant::now();
-        assert_error(&target.get("/catalog"), ErrorCode::UpstreamTimeout);
-        let expected = UPSTREAM_CONNECT_TIMEOUT..UPSTREAM_CALL_TIMEOUT;
-        assert!(expected.contains(&start.elapsed()), "{:?}", start.elapsed());
+        let (heads, head) = mpsc::channel();
+        let upstream = Scripted::start(move |number, mut stream| {
+            heads.send(read_request(&mut stream)).unwrap();
+            answer(&mut stream, number);
+        });
+        let authority = format!("localhost:{}", upstream.port());
+        let target = profile.with(&[("UPSTREAM_URL", &format!("http://{authority}/a/prefix"))]);
+        assert_eq!(target.get("/catalog").text(), product(1));
+        let head = head.recv().unwrap().unwrap();
+        let key = env::bench_value(&env::UPSTREAM_API_KEY);
+        assert!(
+            head.starts_with("GET /a/prefix/data HTTP/1.1\r\n"),
+            "{head}"
+        );
+        for line in [
+            format!("host: {authority}"),
+            format!("authorization: Bearer {key}"),
+        ] {
+            assert!(head.lines().any(|one| one == line), "{head}");
+        }
     });
 }
 
 #[test]
-fn upstream_that_comes_back_is_used_again() {
+fn connection_that_the_upstream_ends_costs_no_call() {
+    /// The end of a connection after its first answer.
+    type End = fn(TcpStream);
+    let ends: [End; 4] = [
+        drop,
+        |stream| {
+            sleep(Duration::from_millis(20));
+            drop(stream);
+        },
+        |stream| {
+            // Once the answer has arrived, a linger time of zero makes the close a reset.
+            sleep(Duration::from_millis(20));
+            SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        },
+        |mut stream| drop(read_request(&mut stream)),
+    ];
     each_profile(|profile| {
-        let port = free_port();
-        let url = format!("http://127.0.0.1:{port}");
-        let target = profile.with(&[("UPSTREAM_URL", &url)]);
-        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
-        assert_eq!(target.get("/info").status, 200);
-        for _ in 0..2 {
-            let upstream = start_upstream(port);
-            for _ in 0..3 {
-                assert_eq!(target.get("/catalog").text(), fixtures::PRODUCT_JSON);
+        for end in ends {
+            let upstream = Scripted::start(move |_, mut stream| {
+                if read_request(&mut stream).is_some() {
+                    answer(&mut stream, 1);
+                    end(stream);
+                }
+            });
+            let target = target(profile, &upstream, "64");
+            // More than one connection is idle at a time.
+            let mut clients = target.connections(8);
+            for pause_ms in [0, 10, 19, 20, 21, 40] {
+                for answer in ask_all(&mut clients, &get("/catalog")) {
+                    assert_eq!(answer.text(), product(1));
+                }
+                sleep(Duration::from_millis(pause_ms));
             }
-            upstream.stop().unwrap();
+        }
+    });
+}
+
+#[test]
+fn call_without_a_response_is_repeated_once() {
+    each_profile(|profile| {
+        let upstream = Scripted::start(|_, mut stream| drop(read_request(&mut stream)));
+        let target = target(profile, &upstream, "64");
+        for calls in 1..=3 {
             assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
+            assert!(upstream.connections() <= 2 * calls);
+        }
+    });
+}
+
+/// The usual idle timeout of servers is 5 s.
+#[test]
+fn connection_is_not_reused_after_some_seconds() {
+    each_profile(|profile| {
+        let upstream = Scripted::start(|number, mut stream| {
+            while read_request(&mut stream).is_some() {
+                answer(&mut stream, number);
+            }
+        });
+        let target = target(profile, &upstream, "64");
+        assert_eq!(target.get("/catalog").text(), product(1));
+        sleep(Duration::from_millis(4700));
+        assert_eq!(target.get("/catalog").text(), product(2));
+    });
+}
+
+/// Starts an upstream that sends a second answer to a request, some time after the first.
+fn start_desynchronised(later: Duration) -> Scripted {
+    Scripted::start(move |number, mut stream| {
+        while read_request(&mut stream).is_some() {
+            answer(&mut stream, number);
+            sleep(later);
+            answer(&mut stream, 1000);
+        }
+    })
+}
+
+#[test]
+fn response_without_a_request_is_not_taken_for_the_next_one() {
+    each_profile(|profile| {
+        for later_ms in [0, 1, 5, 20] {
+            let upstream = start_desynchronised(Duration::from_millis(later_ms));
+            let target = target(profile, &upstream, "1");
+            for id in 1..=5 {
+                assert_eq!(target.get("/catalog").text(), product(id));
+                sleep(ARRIVED);
+            }
+        }
+    });
+}
+
+/// The runtime learns of received data when the worker waits. Here the worker does not wait between the
+/// arrival of the second answer and the next call.
+#[test]
+fn response_that_arrived_while_the_worker_was_busy_is_not_taken_for_the_next_one() {
+    each_profile(|profile| {
+        for later_ms in [0, 1, 5, 20] {
+            let upstream = start_desynchronised(Duration::from_millis(later_ms));
+            let config = profile.config(&[("UPSTREAM_URL", &upstream.url())]);
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (index, count) = (0, NonZeroUsize::MIN);
+                let state = AppState::new(&config, Worker { index, count }).unwrap();
+                let router = target_axum::router(state);
+                for id in 1..=5 {
+                    let request = Request::get("/catalog").body(Body::empty()).unwrap();
+                    let response = router.clone().oneshot(request).await.unwrap();
+                    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+                    assert_eq!(body, product(id));
+                    sleep(ARRIVED);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn answer_that_is_announced_as_too_long_is_refused_at_once() {
+    each_profile(|profile| {
+        let upstream = Scripted::start(|_, mut stream| {
+            while read_request(&mut stream).is_some() {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 5242880\r\n\r\n";
+                stream.write_all(head.as_bytes()).unwrap();
+            }
+        });
+        let target = target(profile, &upstream, "64");
+        assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
+    });
+}
+
+#[test]
+fn rest_of_a_refused_response_is_not_taken_for_the_next_one() {
+    each_profile(|profile| {
+        // First a 404, then a product and a 404 on each connection. The body of a 404 looks like the
+        // start of a response with a product.
+        let upstream = Scripted::start(|number, mut stream| {
+            let mut requests = 0;
+            while read_request(&mut stream).is_some() {
+                requests += 1;
+                if number == 1 || requests == 2 {
+                    let head = "HTTP/1.1 404 Not Found\r\ncontent-length: 100\r\n\r\n";
+                    let _ = stream.write_all(head.as_bytes());
+                }
+                answer(&mut stream, number);
+            }
+        });
+        let target = target(profile, &upstream, "1");
+        for _ in 0..3 {
+            assert_error(&target.get("/catalog"), ErrorCode::UpstreamUnavailable);
+            let next = target.get("/catalog").text();
+            assert_eq!(next, product(upstream.connections()));
+        }
+    });
+}
+
+#[test]
+fn answer_for_a_client_that_went_away_is_dropped() {
+    each_profile(|profile| {
+        let requests = AtomicUsize::new(0);
+        let upstream = Scripted::start(move |_, mut stream| {
+            while read_request(&mut stream).is_some() {
+                let id = requests.fetch_add(1, Ordering::SeqCst) + 1;
+                sleep(3 * ARRIVED);
+                answer(&mut stream, id);
+            }
+        });
+        let target = target(profile, &upstream, "1");
+        assert_eq!(target.get("/catalog").text(), product(1));
+        let mut leaves = target.connect();
+        leaves.send(get("/catalog")).unwrap();
+        sleep(ARRIVED);
+        drop(leaves);
+        assert_eq!(target.get("/catalog").text(), product(3));
+    });
+}
+
+#[test]
+fn waiting_calls_are_made_in_the_order_of_their_requests() {
+    each_profile(|profile| {
+        let requests = AtomicUsize::new(0);
+        let upstream = Scripted::start(move |_, mut stream| {
+            while read_request(&mut stream).is_some() {
+                let id = requests.fetch_add(1, Ordering::SeqCst) + 1;
+                sleep(Duration::from_millis(20));
+                answer(&mut stream, id);
+            }
+        });
+        let target = target(profile, &upstream, "1");
+        let mut clients = target.connections(20);
+        for client in &mut clients {
+            client.send(get("/catalog")).unwrap();
+            sleep(Duration::from_millis(5));
+        }
+        for (answer, id) in answers(&mut clients).iter().zip(1..) {
+            assert_eq!(answer.text(), product(id));
         }
     });
 }

@@ -4,18 +4,16 @@
 
 mod body;
 mod catalog;
-mod catalog_connections;
 mod config;
+mod conformance;
 mod differential;
 mod drain;
-mod endpoints;
 mod framing;
 mod head;
-mod movies;
 mod pools;
+mod ready;
 mod scripted;
 mod session;
 mod suite;
 mod tokens;
 mod users;
-mod users_connections;
