@@ -220,6 +220,10 @@ pub(super) fn bench(options: &BenchOptions) -> Result<bool> {
         options.rounds > 0 || options.rate.iter().any(is_fixed),
         "--rounds 0 measures nothing without a --rate in requests per second"
     );
+    ensure!(
+        options.invalid == 0.0 || matches!(options.engine, EngineName::Builtin),
+        "--invalid needs the builtin engine: k6 expects every request to succeed"
+    );
     let contenders = options.chosen()?;
     if options.build_only {
         return build_all(&contenders, &Interrupt::by_signal()?);
