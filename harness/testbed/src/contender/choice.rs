@@ -20,10 +20,10 @@ pub fn choose(
     api_benchmarks: Option<&Path>,
     command: Option<&str>,
 ) -> Result<Vec<Contender>> {
+    let theirs = api_benchmarks.map(api_benchmarks::names).transpose()?;
     let own = read(file)?;
     let own_names = own.iter().map(|contender| contender.name.clone());
     let own_names: Vec<String> = own_names.collect();
-    let theirs = api_benchmarks.map(api_benchmarks::names).transpose()?;
     let mut known = format!("{} has {}", file.display(), own_names.join(", "));
     if let (Some(folder), Some(theirs)) = (api_benchmarks, &theirs) {
         known += &format!("; {} has {}", folder.display(), theirs.join(", "));
