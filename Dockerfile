@@ -43,7 +43,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM rust AS build-harness
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo build --profile harness --locked -p harness && cargo build --release --locked -p limit
+    cargo build --profile harness --locked -p harness && cargo build --release --locked -p ceiling
 
 # glibc and libgcc, no shell: the executables have a health check of their own, `probe`.
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
@@ -62,7 +62,7 @@ ENTRYPOINT ["/harness"]
 
 # The image of deploy/compose/bench.yml: the harness and the contenders that it starts.
 FROM harness AS bench
-COPY --from=build-harness /src/target/release/limit /usr/local/bin/
+COPY --from=build-harness /src/target/release/ceiling /usr/local/bin/
 COPY --from=build-target-axum /src/target/release/target-axum /usr/local/bin/
 COPY deploy/compose/contenders.toml /bench/
 USER root

@@ -272,7 +272,7 @@ fn crates_depend_only_on_the_layers_below_them() {
         ("serve", "schema"),
         ("upstream", "schema serve"),
         ("target-axum", "schema serve"),
-        ("limit", "schema serve"),
+        ("ceiling", "schema serve"),
         ("harness/testbed", "schema serve"),
         ("harness/conformance", "schema serve upstream testbed"),
         ("harness/load", "schema testbed conformance"),

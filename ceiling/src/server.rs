@@ -105,7 +105,7 @@ impl Server {
     /// The system refuses to wait for events or to accept.
     pub fn run(mut self) -> io::Result<()> {
         eprintln!(
-            "limit: not a contender but the ceiling: fixed answers, no checks, the user is always {}; address={}",
+            "ceiling: not a contender: fixed answers, no checks, the user is always {}; address={}",
             fixtures::profile().id,
             self.listener.local_addr()?
         );
@@ -242,7 +242,7 @@ impl Server {
                 self.clients[index].state = State::Calling(side, connection);
             }
             Err(error) => {
-                eprintln!("limit: cannot call the {side:?}: {error}");
+                eprintln!("ceiling: cannot call the {side:?}: {error}");
                 if !write(&self.clients[index].stream, pool.backend.unavailable()) {
                     self.close_client(index);
                 }

@@ -18,7 +18,7 @@ fn command() -> Command {
 #[track_caller]
 fn assert_refused(command: &mut Command, name: &str) {
     let line = refusal(command).unwrap();
-    assert!(line.starts_with(&format!("limit: {name} ")), "{line}");
+    assert!(line.starts_with(&format!("ceiling: {name} ")), "{line}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Ceiling {
 }
 
 pub(crate) fn command() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_limit"))
+    Command::new(env!("CARGO_BIN_EXE_ceiling"))
 }
 
 /// Starts an upstream with faults.
