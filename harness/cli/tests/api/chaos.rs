@@ -29,7 +29,7 @@ impl Sandbox {
     }
 
     fn add_upstream(&self, role: &str) {
-        self.add(role, &script(role), "kind = \"upstream\"");
+        self.add(role, &script(role), "category = \"upstream\"");
     }
 }
 

@@ -242,7 +242,7 @@ fn kit_builds_alone_and_passes_the_checks() {
     sandbox.add("kit", &format!("exec '{}'", target.display()), "");
     sandbox.run_to(0, &["check", "kit", "--level", "work"]);
     let upstream = format!("exec '{}'", upstream.display());
-    sandbox.add("kit-upstream", &upstream, "kind = \"upstream\"");
+    sandbox.add("kit-upstream", &upstream, "category = \"upstream\"");
     let chaos = ["kit-upstream", "--faults=none", "--duration=500ms"];
     let chaos = outcome(sandbox.chaos(&chaos).output().unwrap());
     assert_eq!(chaos.code, Some(0), "{chaos:?}");
