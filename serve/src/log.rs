@@ -20,7 +20,7 @@ const LINE_MAX_BYTES: usize = 4096;
 /// Interval between two lines that differ in nothing but their time.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Different lines within an interval; more are dropped.
+/// Different lines within an interval; more are dropped, and counted.
 const LINES_MAX: usize = 64;
 
 static LOG: LazyLock<Mutex<Log>> = LazyLock::new(Mutex::default);
@@ -141,7 +141,7 @@ impl Log {
     fn write(&mut self, line: &str) {
         if self.dropped > 0 {
             let count = self.dropped;
-            let note = format!("{count} lines were dropped, because nobody read the log\n");
+            let note = format!("{count} lines were dropped\n");
             if try_write(&note) {
                 self.dropped = 0;
             }

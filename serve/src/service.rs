@@ -54,8 +54,7 @@ pub(crate) fn for_connection<S: HttpService>(
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let response = head::is_valid(&request).then(|| {
             state.begin_request();
-            let request = request.map(|body| RequestBody::new(body, &state));
-            service.clone().oneshot(request)
+            service.clone().oneshot(RequestBody::of(request, &state))
         });
         let state = Arc::clone(&state);
         async move {

@@ -13,11 +13,16 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Connects to the first address of `host` that accepts: one that swallows packets costs little.
 /// tokio's `TcpStream::connect` waits for each address for minutes.
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-    connect_to_any(&addresses).await
+    connect_to_any(&look_up(host, port).await?).await
 }
 
-async fn connect_to_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+/// Returns the addresses of a host.
+pub(crate) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host((host, port)).await?.collect())
+}
+
+/// Connects to the first of these addresses that accepts.
+pub(crate) async fn connect_to_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let Some((last, others)) = addresses.split_last() else {
         return Err(ErrorKind::AddrNotAvailable.into());
     };

@@ -1,7 +1,6 @@
 //! The database of `GET /users/me`, read through sqlx's pool.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -14,7 +13,7 @@ use tokio::time::timeout;
 use tower::BoxError;
 
 use crate::config::DatabaseConfig;
-use crate::connect::connect;
+use crate::connect::{connect_to_any, look_up};
 use crate::error::Error;
 
 /// The part of the time for a connection in which the cause of its failure is found.
@@ -113,14 +112,14 @@ pub(crate) fn connect_options(config: &DatabaseConfig) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
-/// Returns the options with the first address of the host that accepts connections: sqlx waits for each
-/// address for minutes.
+/// Returns the options with the first address of a host of several that accepts connections: sqlx waits
+/// for each address for minutes.
 pub(crate) async fn with_address(options: &PgConnectOptions) -> io::Result<PgConnectOptions> {
-    let host = options.get_host();
-    if host.parse::<IpAddr>().is_ok() {
+    let addresses = look_up(options.get_host(), options.get_port()).await?;
+    if let [_] = addresses[..] {
         return Ok(options.clone());
     }
-    let address = connect(host, options.get_port()).await?.peer_addr()?;
+    let address = connect_to_any(&addresses).await?.peer_addr()?;
     Ok(options.clone().host(&address.ip().to_string()))
 }
 

@@ -483,10 +483,27 @@ impl BenchOptions {
     }
 }
 
-/// Returns the command line to record, without the folder of the executable.
+/// Returns the command line to record, without the folder of the executable and the password of a database:
+/// sqlx reads that from `PGPASSWORD` when the run is resumed.
 fn command_line() -> Vec<String> {
     let words = std::env::args().skip(1);
+    let words = words.map(|word| without_password(&word).unwrap_or(word));
     std::iter::once("harness".to_owned()).chain(words).collect()
+}
+
+/// Returns a URL, or an option with one, without its password; none for any other word.
+fn without_password(word: &str) -> Option<String> {
+    let (scheme, rest) = word.split_once("://")?;
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    let parameters = query.split('&').filter(|it| !it.starts_with("password="));
+    let query = parameters.collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    Some(format!("{scheme}://{authority}{path}{mark}{query}"))
 }
 
 #[cfg(test)]
@@ -509,6 +526,21 @@ mod tests {
         assert_eq!(split.contender.numbers(), [0, 1]);
         assert_eq!(split.others.numbers(), [2, 3]);
         assert!("0".parse::<Split>().is_err());
+    }
+
+    #[test]
+    fn password_of_a_database_is_not_recorded() {
+        for (word, expected) in [
+            ("postgres://u:p@h:1/d", Some("postgres://u@h:1/d")),
+            (
+                "--database-url=postgres://u:p%40@h/d?password=p&user=v",
+                Some("--database-url=postgres://u@h/d?user=v"),
+            ),
+            ("http://127.0.0.1:8000/a", Some("http://127.0.0.1:8000/a")),
+            ("--quick", None),
+        ] {
+            assert_eq!(without_password(word).as_deref(), expected, "{word}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct Contender {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
-    /// As the documentation of its framework shows.
+    /// Written as the documentation of its framework shows.
     #[default]
     Standard,
     /// With optimisations beyond that.

@@ -34,16 +34,20 @@ pub(crate) fn service(
     service_fn(move |request| {
         let (state, router) = (state.clone(), router.clone());
         async move {
-            let answer = AssertUnwindSafe(answer(request, state, router)).catch_unwind();
-            let response = match answer.await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => error.into_response(),
-                // The panic hook has logged its message and place.
-                Err(_) => Error::from(ErrorCode::Internal).into_response(),
-            };
+            let response = response(answer(request, state, router)).await;
             Ok::<_, Infallible>(response.map(ServiceBody::Left))
         }
     })
+}
+
+/// Returns the response of an answer; a panic is an internal error.
+async fn response(answer: impl Future<Output = Result<Response, Error>>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => error.into_response(),
+        // The panic hook has logged its message and place.
+        Err(_) => Error::from(ErrorCode::Internal).into_response(),
+    }
 }
 
 async fn answer(
@@ -92,4 +96,15 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let content_type = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn panic_in_a_handler_is_an_internal_error() {
+        let response = response(async { panic!("on purpose") }).await;
+        assert_eq!(response.status(), ErrorCode::Internal.status());
+    }
 }

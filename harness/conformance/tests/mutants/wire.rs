@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// What a relay does with bytes.
+/// The change that a relay makes to bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Wire {
     /// Returns the bytes that are forwarded of those that a read returned. No more are read after fewer.
