@@ -84,3 +84,53 @@ fn wait_for_restart(
         sleep(POLL_INTERVAL);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use conformance::{Level, Outcome, Row};
+    use testbed::contender::Category;
+
+    use super::*;
+
+    /// Returns a report of failed checks (their declarations are no longer true) and one that passed.
+    fn report(failed: &[&str]) -> Report {
+        let row = |slug: &str, outcome| Row {
+            slug: slug.to_owned(),
+            level: Level::Core,
+            description: String::new(),
+            source: "",
+            outcome,
+            took_ms: 0,
+        };
+        let stale = |slug: &&str| row(slug, Outcome::Stale { why: String::new() });
+        let failed = failed.iter().map(stale);
+        Report {
+            contender: String::new(),
+            made_of: String::new(),
+            category: Category::Standard,
+            level: Level::Core,
+            required: Level::Core,
+            took_ms: 0,
+            checks: failed.chain([row("info/200", Outcome::Passed)]).collect(),
+        }
+    }
+
+    #[test]
+    fn checks_that_failed_last_run_again_unless_some_are_chosen() {
+        let only = |options: &Options, former: Option<&Report>| {
+            let chosen = chosen(options, former).only;
+            let slugs = chosen.iter().map(|pattern| pattern.as_str().to_owned());
+            slugs.collect::<Vec<_>>()
+        };
+        let all = Options::all_of(Level::Core);
+        let failed = report(&["movies/201", "catalog/200"]);
+        assert_eq!(only(&all, None), [""; 0]);
+        assert_eq!(only(&all, Some(&failed)), ["movies/201", "catalog/200"]);
+        assert_eq!(only(&all, Some(&report(&[]))), [""; 0]);
+        let some = Options {
+            only: vec![Pattern::new("info/*").unwrap()],
+            ..all
+        };
+        assert_eq!(only(&some, Some(&failed)), ["info/*"]);
+    }
+}
