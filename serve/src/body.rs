@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Request;
-use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -25,20 +23,15 @@ pub struct RequestBody {
     incoming: Option<Incoming>,
     /// None if nothing is left to read.
     unread: Option<Arc<ConnectionState>>,
-    /// The client may never send the body after an answer that is not 100 (RFC 9110, 10.1.1).
-    expects_continue: bool,
 }
 
 impl RequestBody {
-    /// Takes the body out of a request.
-    pub(crate) fn of(request: Request<Incoming>, state: &Arc<ConnectionState>) -> Request<Self> {
-        let has_body = !request.body().is_end_stream();
-        let expects_continue = has_body && request.headers().contains_key(EXPECT);
-        request.map(|incoming| Self {
+    pub(crate) fn new(incoming: Incoming, state: &Arc<ConnectionState>) -> Self {
+        let unread = (!incoming.is_end_stream()).then(|| Arc::clone(state));
+        Self {
             incoming: Some(incoming),
-            unread: has_body.then(|| Arc::clone(state)),
-            expects_continue,
-        })
+            unread,
+        }
     }
 
     fn incoming(&self) -> &Incoming {
@@ -87,7 +80,7 @@ impl Drop for RequestBody {
             .upper()
             .is_some_and(|left| left <= REST_MAX_BYTES);
         match Handle::try_current() {
-            Ok(runtime) if is_small && !self.expects_continue => {
+            Ok(runtime) if is_small && !state.expects_continue() => {
                 // It ends with the connection too.
                 runtime.spawn(async move { while let Some(Ok(_)) = rest.frame().await {} });
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Empty};
@@ -53,8 +53,10 @@ pub(crate) fn for_connection<S: HttpService>(
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let response = head::is_valid(&request).then(|| {
-            state.begin_request();
-            service.clone().oneshot(RequestBody::of(request, &state))
+            let has_body = !request.body().is_end_stream();
+            state.begin_request(has_body && request.headers().contains_key(EXPECT));
+            let request = request.map(|body| RequestBody::new(body, &state));
+            service.clone().oneshot(request)
         });
         let state = Arc::clone(&state);
         async move {

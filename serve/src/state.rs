@@ -20,6 +20,7 @@ pub(crate) struct ConnectionState {
     opened: Instant,
     /// The end of the last request in milliseconds after `opened`, or [`BUSY`].
     idle_since_ms: AtomicU64,
+    expects_continue: AtomicBool,
     closes: AtomicBool,
     /// True from the stop signal on, for all connections.
     stopping: Arc<AtomicBool>,
@@ -32,6 +33,7 @@ impl ConnectionState {
         Self {
             opened: Instant::now(),
             idle_since_ms: AtomicU64::new(0),
+            expects_continue: AtomicBool::new(false),
             closes: AtomicBool::new(false),
             stopping,
             failed: AtomicBool::new(false),
@@ -39,9 +41,16 @@ impl ConnectionState {
         }
     }
 
-    /// Records that the service has a request.
-    pub(crate) fn begin_request(&self) {
+    /// Records that the service has a request. If that `expects_continue`, its body may never come after an answer
+    /// that is not 100 (RFC 9110, 10.1.1).
+    pub(crate) fn begin_request(&self, expects_continue: bool) {
         self.idle_since_ms.store(BUSY, Ordering::Relaxed);
+        self.expects_continue
+            .store(expects_continue, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.expects_continue.load(Ordering::Relaxed)
     }
 
     /// Records that the service has returned.
@@ -115,7 +124,7 @@ mod tests {
         let state = ConnectionState::new(Arc::default());
         let answer = async {
             sleep(LIMIT / 2).await;
-            state.begin_request();
+            state.begin_request(false);
             state.end_request();
         };
         join!(state.idle_for(LIMIT), answer);
@@ -125,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn connection_with_a_request_is_not_idle() {
         let state = ConnectionState::new(Arc::default());
-        state.begin_request();
+        state.begin_request(false);
         assert!(timeout(LIMIT * 3, state.idle_for(LIMIT)).await.is_err());
     }
 }

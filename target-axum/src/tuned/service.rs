@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::thread;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -34,20 +35,17 @@ pub(crate) fn service(
     service_fn(move |request| {
         let (state, router) = (state.clone(), router.clone());
         async move {
-            let response = response(answer(request, state, router)).await;
+            let answer = AssertUnwindSafe(answer(request, state, router)).catch_unwind();
+            let response = response(answer.await);
             Ok::<_, Infallible>(response.map(ServiceBody::Left))
         }
     })
 }
 
-/// Returns the response of an answer; a panic is an internal error.
-async fn response(answer: impl Future<Output = Result<Response, Error>>) -> Response {
-    match AssertUnwindSafe(answer).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => error.into_response(),
-        // The panic hook has logged its message and place.
-        Err(_) => Error::from(ErrorCode::Internal).into_response(),
-    }
+/// Returns the response of an answer; a panic is an internal error, whose message and place the hook has logged.
+fn response(answer: thread::Result<Result<Response, Error>>) -> Response {
+    let answer = answer.unwrap_or_else(|_| Err(ErrorCode::Internal.into()));
+    answer.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn answer(
@@ -102,9 +100,9 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn panic_in_a_handler_is_an_internal_error() {
-        let response = response(async { panic!("on purpose") }).await;
+    #[test]
+    fn panic_in_a_handler_is_an_internal_error() {
+        let response = response(Err(Box::new("on purpose")));
         assert_eq!(response.status(), ErrorCode::Internal.status());
     }
 }

@@ -68,6 +68,12 @@ fn contender_that_works_is_measured_and_others_are_reported() {
         assert!(attempt.measured.errors.is_empty(), "{attempt:?}");
         assert!(attempt.measured.requests > 0);
         assert!(attempt.cpu_us_per_request().unwrap() > 0.0);
+        let counted = "the server's side counted";
+        let warnings = &attempt.warnings;
+        assert!(
+            !warnings.iter().any(|it| it.contains(counted)),
+            "{attempt:?}"
+        );
     }
     let failed = results.failed_checks("hollow");
     assert!(failed.iter().any(|failed| failed.slug == "movies/201"));
