@@ -40,10 +40,13 @@ COPY target-axum target-axum
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked -p upstream -p target-axum --bin target-axum
 
+# Static: the release publishes this executable for any distribution. A named target keeps the flag from the
+# build scripts.
 FROM rust AS build-harness
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo build --profile harness --locked -p harness && cargo build --release --locked -p ceiling
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked -p harness --target "$(rustc --print host-tuple)" \
+    && mv target/*/debug/harness /harness && cargo build --release --locked -p ceiling
 
 # glibc and libgcc, no shell: the executables have a health check of their own, `probe`.
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
@@ -53,7 +56,7 @@ LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
 # The harness and the Postgres that it starts: `docker run --rm --network host IMAGE check --url …`.
 FROM postgres:18 AS harness
-COPY --from=build-harness /src/target/harness/harness /harness
+COPY --from=build-harness /harness /harness
 # The image holds no checkout, where the state would be kept otherwise.
 ENV POSTGRES_BIN=/usr/lib/postgresql/18/bin SUITE_STATE_DIR=/tmp/suite
 WORKDIR /tmp

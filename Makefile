@@ -77,8 +77,8 @@ services:
 	@cargo build --release --locked --package upstream --package target-axum
 
 harness:
-	@cargo build --profile harness --locked --package harness
-	@ln -f target/harness/harness $(HARNESS)
+	@cargo build --locked --package harness
+	@ln -f target/debug/harness $(HARNESS)
 
 cargo:
 	@command -v cargo >/dev/null || { echo 'make: cargo is missing: install Rust, https://rustup.rs' >&2; exit 2; }

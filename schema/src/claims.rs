@@ -38,7 +38,7 @@ impl Claims {
     /// Returns true if the claims name a user and `nbf <= now_secs < exp`, in seconds since the epoch
     /// (RFC 7519, 4.1.4: a token is refused "on or after" its expiration).
     #[must_use]
-    pub fn hold_at(&self, now_secs: f64) -> bool {
+    pub fn are_valid_at(&self, now_secs: f64) -> bool {
         let exp = self.exp.as_ref().and_then(Number::as_f64);
         let nbf = self.nbf.as_ref().and_then(Number::as_f64);
         !self.sub.is_empty()
@@ -68,7 +68,7 @@ mod tests {
     fn exp_and_nbf_are_enforced_without_leeway() {
         let claims = claims(r#"{"sub":"a","name":"b","nbf":10,"exp":20.5}"#).unwrap();
         for (now_secs, valid) in [(9.9, false), (10.0, true), (20.4, true), (20.5, false)] {
-            assert_eq!(claims.hold_at(now_secs), valid, "{now_secs}");
+            assert_eq!(claims.are_valid_at(now_secs), valid, "{now_secs}");
         }
     }
 
@@ -79,7 +79,7 @@ mod tests {
             r#"{"sub":"","name":"b"}"#,
             r#"{"sub":"a","name":""}"#,
         ] {
-            assert!(!claims(json).unwrap().hold_at(0.0), "{json}");
+            assert!(!claims(json).unwrap().are_valid_at(0.0), "{json}");
         }
     }
 

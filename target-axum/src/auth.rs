@@ -26,7 +26,7 @@ impl Verifier {
     #[must_use]
     pub fn new(secret: &str) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        // `exp` is optional. `Claims::hold_at` enforces it and `nbf`: jsonwebtoken rounds both to
+        // `exp` is optional. `Claims::are_valid_at` enforces it and `nbf`: jsonwebtoken rounds both to
         // seconds, accepts an `exp` of this second, and refuses a number outside of u64.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
@@ -43,7 +43,7 @@ impl Verifier {
     pub fn verify(&self, token: &str) -> Option<Claims> {
         let decoded = jsonwebtoken::decode(token, &self.key, &self.validation).ok()?;
         let Object(claims): Object<Claims> = decoded.claims;
-        let valid = claims.hold_at(now_secs()) && !has_crit(token);
+        let valid = claims.are_valid_at(now_secs()) && !has_crit(token);
         valid.then_some(claims)
     }
 }

@@ -11,7 +11,7 @@ use conformance::upstream::Behaviour;
 use conformance::{database, random, upstream};
 use load::engine::builtin::DEADLINE;
 use testbed::background::Background;
-use testbed::contender::{Contender, Running, Surroundings};
+use testbed::contender::{Contender, Environment, Running};
 use testbed::interrupt::Interrupt;
 
 use crate::fault::{Fault, Kind, Requirement};
@@ -55,7 +55,7 @@ pub(crate) struct Experiment<'a> {
 /// The contender as a process that can be stopped and started again.
 pub(crate) struct Process<'a> {
     pub(crate) contender: &'a Contender,
-    pub(crate) surroundings: &'a Surroundings,
+    pub(crate) environment: &'a Environment,
     /// None while it is stopped.
     pub(crate) running: Option<Running>,
 }
@@ -221,7 +221,7 @@ impl<'a> Experiment<'a> {
     ///
     /// # Errors
     /// The run was interrupted.
-    pub(crate) fn hold(&mut self) -> Result<()> {
+    pub(crate) fn wait_for_duration(&mut self) -> Result<()> {
         self.pause(self.controls.duration)
     }
 

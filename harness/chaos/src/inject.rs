@@ -45,24 +45,24 @@ impl Experiment<'_> {
     pub(crate) fn inject(&mut self, kind: Kind) -> Result<Vec<String>> {
         let mut notes = Vec::new();
         match kind {
-            Kind::None => self.hold()?,
+            Kind::None => self.wait_for_duration()?,
             Kind::PostgresStopped => self.stop_postgres(true)?,
             Kind::PostgresRestarted => self.stop_postgres(false)?,
             Kind::PostgresTerminated => self.terminate_connections()?,
             Kind::PostgresLocked => {
                 let database = self.controls.database.context("no database")?;
                 let lock = database.lock_table()?;
-                self.hold()?;
+                self.wait_for_duration()?;
                 drop(lock);
             }
-            Kind::PostgresPort(mode) => self.hold_mode(self.controls.postgres_proxy, mode)?,
+            Kind::PostgresPort(mode) => self.inject_mode(self.controls.postgres_proxy, mode)?,
             Kind::UpstreamStopped => self.stop_upstream(true)?,
             Kind::UpstreamRestarted => self.stop_upstream(false)?,
-            Kind::UpstreamPort(mode) => self.hold_mode(self.controls.upstream_proxy, mode)?,
+            Kind::UpstreamPort(mode) => self.inject_mode(self.controls.upstream_proxy, mode)?,
             Kind::Upstream(fault) => self.show_upstream_fault(fault)?,
             Kind::Churn => {
                 self.controls.load.set_churn(true);
-                self.hold()?;
+                self.wait_for_duration()?;
                 self.controls.load.set_churn(false);
             }
             Kind::Clients(behaviour) => {
@@ -75,7 +75,7 @@ impl Experiment<'_> {
                     self.controls.load.address(),
                     &self.controls.generator,
                 );
-                self.hold()?;
+                self.wait_for_duration()?;
                 notes.push(clients.note());
             }
             Kind::Descriptors => notes.push(self.limit_descriptors()?),
@@ -129,7 +129,7 @@ impl Experiment<'_> {
     fn start_as(&mut self, contender: &Contender) -> Result<()> {
         let (port, interrupt) = (self.home.port(), self.controls.interrupt);
         let process = self.process()?;
-        let running = contender.start_on(port, false, process.surroundings, interrupt)?;
+        let running = contender.start_on(port, false, process.environment, interrupt)?;
         let root = running.root()?;
         process.running = Some(running);
         if let Some(monitor) = &mut self.monitor {
@@ -138,9 +138,9 @@ impl Experiment<'_> {
         Ok(())
     }
 
-    fn hold_mode(&mut self, proxy: Option<&Proxy>, mode: Mode) -> Result<()> {
+    fn inject_mode(&mut self, proxy: Option<&Proxy>, mode: Mode) -> Result<()> {
         self.set_mode(proxy, mode)?;
-        self.hold()?;
+        self.wait_for_duration()?;
         self.set_mode(proxy, Mode::Pass)
     }
 
@@ -149,7 +149,7 @@ impl Experiment<'_> {
         let proxy = self.controls.postgres_proxy;
         self.set_mode(proxy, Mode::Refuse)?;
         database.while_stopped(|| match hold {
-            true => self.hold(),
+            true => self.wait_for_duration(),
             false => Ok(()),
         })??;
         self.set_mode(proxy, Mode::Pass)
@@ -173,7 +173,7 @@ impl Experiment<'_> {
         self.set_upstream(Behaviour::Fault(UpstreamFault::Reset));
         self.set_mode(proxy, Mode::Refuse)?;
         let held = upstream.while_refusing(|| match hold {
-            true => self.hold(),
+            true => self.wait_for_duration(),
             false => Ok(()),
         });
         self.serve_products();
@@ -183,7 +183,7 @@ impl Experiment<'_> {
 
     fn show_upstream_fault(&mut self, fault: UpstreamFault) -> Result<()> {
         self.set_upstream(Behaviour::Fault(fault));
-        self.hold()?;
+        self.wait_for_duration()?;
         self.serve_products();
         if let UpstreamFault::Hang | UpstreamFault::Trickle = fault {
             // A hanging call ends with its connection.
@@ -203,7 +203,7 @@ impl Experiment<'_> {
             .into_iter()
             .filter_map(DescriptorLimit::lower)
             .collect();
-        self.hold()?;
+        self.wait_for_duration()?;
         let note = format!("{} processes were limited", limited.len());
         drop(limited);
         self.controls.load.set_churn(false);
@@ -215,8 +215,8 @@ impl Experiment<'_> {
         let interrupt = self.controls.interrupt;
         let first = self.controls.load.address();
         let process = self.process()?;
-        let (contender, surroundings) = (process.contender, process.surroundings);
-        let second = contender.start_on(lasting_port()?, false, surroundings, interrupt)?;
+        let (contender, environment) = (process.contender, process.environment);
+        let second = contender.start_on(lasting_port()?, false, environment, interrupt)?;
         self.controls.load.set_address(second.address);
         let mut notes = vec![self.terminate()?];
         self.start_again()?;

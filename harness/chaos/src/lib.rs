@@ -28,7 +28,7 @@ use conformance::upstream::RecordingUpstream;
 use conformance::{Secrets, Target, random};
 use schema::{Profile, fixtures};
 use testbed::background::Background;
-use testbed::contender::{Contender, Surroundings};
+use testbed::contender::{Contender, Environment};
 use testbed::interrupt::Interrupt;
 use testbed::port::lasting_port;
 use testbed::postgres::TemporaryPostgres;
@@ -189,7 +189,7 @@ fn with_experiment<T>(
     interrupt.check()?;
     let upstream_proxy = dependencies.upstream_proxy.as_ref();
     let postgres_proxy = dependencies.postgres_proxy.as_ref();
-    let surroundings = Surroundings {
+    let environment = Environment {
         upstream: upstream_proxy.map(Proxy::address),
         postgres_port: postgres_proxy.map(|proxy| proxy.address().port()),
         secrets: secrets.clone(),
@@ -205,11 +205,11 @@ fn with_experiment<T>(
                 Some(port) => port,
                 None => lasting_port()?,
             };
-            let running = contender.start_on(port, false, &surroundings, interrupt)?;
+            let running = contender.start_on(port, false, &environment, interrupt)?;
             let address = running.address;
             let process = Process {
                 contender,
-                surroundings: &surroundings,
+                environment: &environment,
                 running: Some(running),
             };
             (Some(process), address, (address.to_string(), String::new()))

@@ -17,7 +17,7 @@ use conformance::{
     Database, Format, Level, Options, RecordingUpstream, Report, Secrets, Subject, Target,
     run_watched,
 };
-use testbed::contender::{Category, Contender, Surroundings};
+use testbed::contender::{Category, Contender, Environment};
 use testbed::interrupt::Interrupt;
 use testbed::output;
 use testbed::postgres::TemporaryPostgres;
@@ -169,14 +169,14 @@ impl CheckOptions {
                 RecordingUpstream::start(Ipv4Addr::LOCALHOST.into(), 0, &secrets.api_key)?;
             let postgres = TemporaryPostgres::start()?;
             interrupt.check()?;
-            let surroundings = Surroundings {
+            let environment = Environment {
                 upstream: Some(upstream.address()),
                 postgres_port: Some(postgres.port()),
                 secrets: secrets.clone(),
                 workers: None,
                 cpus: None,
             };
-            let running = contender.start(self.containers, &surroundings, interrupt)?;
+            let running = contender.start(self.containers, &environment, interrupt)?;
             let database = Database::of(postgres)?;
             let target = Target::local(running.address);
             let subject = Subject::new(target, secrets, Some(upstream), Some(database));

@@ -51,7 +51,7 @@ pub struct Contender {
     /// Its declared deviations: the slug or pattern of the checks, and the reason.
     pub deviations: BTreeMap<String, String>,
     /// Variables in addition to those of the contract.
-    pub environment: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, String>,
     pub native: Option<Native>,
     pub container: Option<Container>,
 }
@@ -109,9 +109,9 @@ pub struct Container {
     pub port: Option<u16>,
 }
 
-/// The environment that a contender starts in.
+/// The dependencies, secrets and CPUs that a contender starts with.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct Environment {
     /// None if it does not depend on it, like `postgres_port`.
     pub upstream: Option<SocketAddr>,
     pub postgres_port: Option<u16>,
@@ -144,7 +144,7 @@ impl Contender {
             category: Category::Standard,
             promises: Level::Work,
             deviations: BTreeMap::new(),
-            environment: BTreeMap::new(),
+            variables: BTreeMap::new(),
             native: None,
             container: None,
         }
@@ -188,7 +188,7 @@ impl Contender {
     pub fn start(
         &self,
         in_container: bool,
-        surroundings: &Surroundings,
+        environment: &Environment,
         interrupt: &Interrupt,
     ) -> Result<Running> {
         let port = match self.own_port(in_container)? {
@@ -199,7 +199,7 @@ impl Contender {
             }
             None => free_port()?,
         };
-        self.start_on(port, in_container, surroundings, interrupt)
+        self.start_on(port, in_container, environment, interrupt)
     }
 
     /// Returns the port that it listens on, if it does not read `PORT`.
@@ -221,18 +221,18 @@ impl Contender {
         &self,
         port: u16,
         in_container: bool,
-        surroundings: &Surroundings,
+        environment: &Environment,
         interrupt: &Interrupt,
     ) -> Result<Running> {
-        let environment = self.environment(port, surroundings);
-        let cpus = surroundings.cpus.as_ref();
+        let variables = self.variables_in(environment, port);
+        let cpus = environment.cpus.as_ref();
         let process = if in_container {
             let how = self.in_container()?;
-            let started = container::Process::start(how, &environment, cpus, interrupt);
+            let started = container::Process::start(how, &variables, cpus, interrupt);
             Process::Container(started?)
         } else {
             let how = self.natively()?;
-            Process::Native(native::Process::start(how, &environment, cpus)?)
+            Process::Native(native::Process::start(how, &variables, cpus)?)
         };
         let running = Running {
             address: (Ipv4Addr::LOCALHOST, port).into(),
@@ -262,14 +262,14 @@ impl Contender {
     }
 
     /// Returns its variables; those of the contract win over its own.
-    fn environment(&self, port: u16, surroundings: &Surroundings) -> BTreeMap<String, String> {
-        let Surroundings {
+    fn variables_in(&self, environment: &Environment, port: u16) -> BTreeMap<String, String> {
+        let Environment {
             upstream,
             postgres_port,
             secrets,
             workers,
             cpus: _,
-        } = surroundings;
+        } = environment;
         let bench = schema::env::bench().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let ours = [
             (HOST.name, Ipv4Addr::LOCALHOST.to_string()),
@@ -287,7 +287,7 @@ impl Contender {
             .chain(postgres)
             .chain(workers);
         let ours = ours.map(|(name, value)| (name.to_owned(), value));
-        let own = self.environment.clone().into_iter();
+        let own = self.variables.clone().into_iter();
         own.chain(bench).chain(ours).collect()
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         for (case, applies) in cases::GOOD {
             let mut mutant = endpoint.refuses(case, case, *applies);
             mutant.trips += &match *case {
-                "exp-to-come" => format!(" {name}/refuses-kept-expired"),
+                "exp-future" => format!(" {name}/refuses-kept-expired"),
                 "nbf-past" => format!(" {name}/accepts-kept-refused"),
                 _ => String::new(),
             };
@@ -99,7 +99,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
 }
 
 impl Endpoint {
-    /// Creates a mutant that takes such a token for k6's.
+    /// Creates a mutant that responds to such a token as to k6's.
     fn accepts(&self, case: &str, trips: String, applies: fn(&Credentials) -> bool) -> Mutant {
         let name = format!("accepts-{case}");
         self.mutant(&name, trips, applies, async |target: Target, request| {
@@ -150,7 +150,7 @@ fn is_movie_without_token(request: &Request<Body>) -> bool {
         && !Credentials::of(request).is_signed()
 }
 
-/// Reports every error of the body before a bad token.
+/// Judges the body before the token.
 fn body_before_token() -> Mutant {
     Mutant::new(
         "body-before-token",
@@ -167,7 +167,7 @@ fn body_before_token() -> Mutant {
     )
 }
 
-/// Refuses as the contract says, but not before the whole body is there.
+/// Refuses as the contract says, but only after it has read the whole body.
 fn waits_for_the_body() -> Mutant {
     Mutant::new(
         "waits-for-the-body",

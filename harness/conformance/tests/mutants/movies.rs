@@ -16,10 +16,10 @@ use uuid::Uuid;
 use crate::mutant::{Mutant, changed, set_header, set_status, success, text};
 use crate::post::{Post, changes_movie, on_post, parse_movie, refuses};
 
-/// Users whose identity a mutant looks up at the same time.
+/// Ids that a mutant stores at the same time.
 const SLOTS: usize = 20;
 
-/// Time to look up a user.
+/// Time between storing and reading an id.
 const LOOK_UP: Duration = Duration::from_millis(10);
 
 pub(crate) fn mutants() -> Vec<Mutant> {
@@ -39,7 +39,7 @@ fn stateless() -> Vec<Mutant> {
             set_status(200),
         ),
         refuses(
-            "integer-of-javascript-is-not-a-rating",
+            "integer-rating-of-k6-is-refused",
             "movies/201 movies/201-64-KiB movies/201-chunked movies/201-content-types \
              movies/201-depth-128 movies/201-numbers movies/accepts-* movies/401-before-body \
              movies/at-once movies/echo movies/fresh-ids movies/integer-rating movies/random-ids \
@@ -162,7 +162,7 @@ fn stateful() -> Vec<Mutant> {
     ]
 }
 
-/// Looks up every new user in one of a few slots, which another user may take meanwhile.
+/// Stores the id of each new user in one of a few slots, which a concurrent request may overwrite.
 fn mixes_users_up() -> Mutant {
     let known: Arc<Mutex<HashSet<String>>> = Arc::default();
     let slots: Arc<Mutex<[String; SLOTS]>> = Arc::default();
@@ -180,7 +180,7 @@ fn mixes_users_up() -> Mutant {
                 let (parts, body) = changed(response, |_| {}).await.into_parts();
                 let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
                 let mut movie = parse_movie(&body);
-                // All bursts of k6's movie are of one user.
+                // The requests of a burst with k6's movie have one user.
                 let is_k6 = movie.new.title == fixtures::new_movie().title;
                 let id = movie.user.id.to_string();
                 if !is_k6 && known.lock().unwrap().insert(id.clone()) {

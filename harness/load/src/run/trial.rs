@@ -20,7 +20,7 @@ use crate::scenario::Scenario;
 use crate::schedule::Step;
 use conformance::upstream::{self, Counting};
 use conformance::{Database, RecordingUpstream, Secrets, Subject, Target};
-use testbed::contender::{Contender, Running, Surroundings};
+use testbed::contender::{Contender, Environment, Running};
 use testbed::postgres::TemporaryPostgres;
 use testbed::raw::Connection;
 
@@ -52,7 +52,7 @@ impl Trial {
         let (upstream, upstream_group) = start_upstream(localhost, 0, &secrets).context(OwnSide)?;
         let postgres = TemporaryPostgres::start().context(OwnSide)?;
         let postgres_root = postgres.root().context("Postgres does not run")?;
-        let surroundings = Surroundings {
+        let environment = Environment {
             upstream: Some(upstream.address()),
             postgres_port: Some(postgres.port()),
             secrets: secrets.clone(),
@@ -68,7 +68,7 @@ impl Trial {
         let mut planned = planned.filter(|planned| planned.name == contender.name);
         let in_container = planned.next().is_some_and(|planned| planned.in_container);
         let begin = Instant::now();
-        let running = contender.start(in_container, &surroundings, bench.interrupt)?;
+        let running = contender.start(in_container, &environment, bench.interrupt)?;
         let ready = begin.elapsed();
         let scene = Scene {
             contender: ProcessGroup::of_process(running.root()?),

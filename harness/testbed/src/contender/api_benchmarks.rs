@@ -72,13 +72,13 @@ pub(super) fn find(
     name: &str,
     definition: Option<Contender>,
 ) -> Result<Contender> {
-    let mut environment = service(checkout, name)?.environment()?;
+    let mut variables = service(checkout, name)?.environment()?;
     let known = definition.unwrap_or_else(|| Contender::named(name, "api-benchmarks"));
-    environment.extend(known.environment);
+    variables.extend(known.variables);
     let checkout = std::path::absolute(checkout).context("resolving the checkout's folder")?;
     let files = [BASE.to_owned(), file_name(name)].map(|file| checkout.join(file));
     Ok(Contender {
-        environment,
+        variables,
         container: Some(Container {
             files: files.into(),
             service: name.to_owned(),

@@ -147,8 +147,8 @@ mod tests {
         let folder = field();
         let contenders = chosen(&folder, &["jero"], None).unwrap();
         let jero = &contenders[0];
-        assert_eq!(jero.environment["LOOP"], "asyncio");
-        assert_eq!(jero.environment["WORKERS"], "1");
+        assert_eq!(jero.variables["LOOP"], "asyncio");
+        assert_eq!(jero.variables["WORKERS"], "1");
         let (native, container) = (jero.natively().unwrap(), jero.container.as_ref().unwrap());
         assert_eq!(native.folder, folder.path().join("inner"));
         assert_eq!([native.port, container.port], [None, Some(8000)]);

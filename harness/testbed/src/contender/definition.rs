@@ -140,7 +140,7 @@ fn contender(name: String, definition: Definition, folders: &Folders) -> Result<
         category: definition.category,
         promises: definition.promises,
         deviations: definition.deviations,
-        environment: definition.environment,
+        variables: definition.environment,
         native,
         container,
     })

@@ -231,7 +231,7 @@ fn forms() -> Vec<Case> {
         ),
         tokens(
             "malformed",
-            "with a token of other parts, or parts of another form",
+            "with a token that has too few, too many or malformed parts",
             FORM,
             |signer| {
                 let [header, payload, signature] = signer.parts();
@@ -279,7 +279,7 @@ fn claims() -> Vec<Case> {
             || not_numbers(now() + 3600),
         ),
         claim(
-            "nbf-to-come",
+            "nbf-future",
             "with an `nbf` half a minute away, as there is no leeway,",
             NBF,
             "nbf",

@@ -39,7 +39,7 @@ pub(super) fn cases() -> [Case; 6] {
             },
         ),
         case(
-            "exp-to-come",
+            "exp-future",
             "an `exp` in the near or far future, or with a fraction",
             "docs/CONTRACT.md#authentication; RFC 7519, 4.1.4",
             |signer| {

@@ -76,7 +76,7 @@ pub(super) const STRICT: &[Case] = &[
         sent.number("exp").is_some_and(|exp| exp < 2.0)
     }),
     ("exp-type", |sent| sent.is_not_number("exp")),
-    ("nbf-to-come", |sent| {
+    ("nbf-future", |sent| {
         sent.number("nbf").is_some_and(|nbf| nbf > sent.now)
     }),
     ("nbf-type", |sent| sent.is_not_number("nbf")),
@@ -104,7 +104,7 @@ pub(super) const GOOD: &[Case] = &[
         let token = first.strip_prefix("Bearer ");
         token.is_none_or(|token| token.starts_with(' '))
     }),
-    ("exp-to-come", |sent| sent.number("exp").is_some()),
+    ("exp-future", |sent| sent.number("exp").is_some()),
     ("nbf-past", |sent| sent.number("nbf").is_some()),
     // Issued in the future, or not at a whole second.
     ("iat", |sent| {
