@@ -369,6 +369,12 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_the_page_sort() {
+        let page = file().html();
+        assert!(page.contains("<table class=\"sortable\">") && page.contains("table.sortable\")"));
+    }
+
+    #[test]
     fn names_are_escaped() {
         let file = file();
         assert!(file.html().contains("A &lt;fault&gt;."));

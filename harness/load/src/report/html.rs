@@ -32,12 +32,11 @@ pub(super) fn report(standings: &Standings<'_>) -> String {
             h2 { "Method" }
             ol { @for line in METHOD { li { (line) } } }
         }
-        script { (PreEscaped(SCRIPT)) }
     };
     framed(&title, "", &content)
 }
 
-/// Renders a page of this title around its content, with additional styles.
+/// Renders a page of this title around its content, with additional styles. Its tables sort.
 #[must_use]
 pub fn framed(title: &str, style: &str, content: &Markup) -> String {
     let page = html! {
@@ -50,7 +49,10 @@ pub fn framed(title: &str, style: &str, content: &Markup) -> String {
                 title { (title) }
                 style { (PreEscaped(chart::STYLE)) (PreEscaped(STYLE)) (PreEscaped(style)) }
             }
-            body { (content) }
+            body {
+                (content)
+                script { (PreEscaped(SCRIPT)) }
+            }
         }
     };
     page.into_string()
