@@ -45,7 +45,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM rust AS build-harness
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked -p harness --target "$(rustc --print host-tuple)" \
+    RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' \
+    cargo build --locked -p harness --target "$(rustc --print host-tuple)" \
     && mv target/*/debug/harness /harness && cargo build --release --locked -p ceiling
 
 # glibc and libgcc, no shell: the executables have a health check of their own, `probe`.

@@ -19,6 +19,7 @@ use testbed::terminal::{print, show};
 
 use super::choice::Choice;
 use super::external::{ExternalOptions, secrets};
+use super::value::duration;
 
 /// Options of `harness chaos`.
 #[derive(Args, Debug)]
@@ -42,7 +43,7 @@ pub(super) struct ChaosOptions {
     #[arg(long, value_name = "NUMBER", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rate: u32,
     /// Time that each fault lasts; the default exceeds the contract's deadlines
-    #[arg(long, value_name = "TIME", default_value = "7s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "7s", value_parser = duration)]
     duration: Duration,
     /// Time after a fault within which the contender must recover
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
@@ -105,10 +106,6 @@ impl ChaosOptions {
         ensure!(
             !faults.is_empty(),
             "no fault matches --faults: see `harness chaos --list`"
-        );
-        ensure!(
-            !self.duration.is_zero(),
-            "--duration must be greater than zero"
         );
         Ok(Options {
             faults,

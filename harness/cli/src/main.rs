@@ -18,6 +18,7 @@ mod status;
 mod token;
 mod up;
 mod urls;
+mod value;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::chaos::show_progress;
 use super::choice::Choice;
+use super::value::duration;
 use chaos::{Options, soak};
 use testbed::interrupt::Interrupt;
 use testbed::output;
@@ -21,7 +22,7 @@ pub(super) struct SoakOptions {
     #[command(flatten)]
     choice: Choice,
     /// Time of the load
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
     duration: Duration,
     /// Requests per second, a quarter for each scenario
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -61,7 +61,10 @@ impl Cpus {
     pub fn pin(&self) -> Result<()> {
         let mut set = CpuSet::new();
         self.0.iter().for_each(|cpu| set.set(*cpu));
-        sched_setaffinity(None, &set).with_context(|| format!("running on processors {self}"))
+        sched_setaffinity(None, &set).or_else(|error| {
+            let available = Self::available()?;
+            bail!("CPUs {self}: {error}; this process may use {available}")
+        })
     }
 
     /// Runs `work` on these, then restores the affinity of this thread.
@@ -85,15 +88,15 @@ impl FromStr for Cpus {
         let number = |text: &str| -> Result<usize> {
             let number = text
                 .parse()
-                .with_context(|| format!("{text:?} is no processor"))?;
-            ensure!(number < CpuSet::MAX_CPU, "there is no processor {number}");
+                .with_context(|| format!("{text:?} is no CPU"))?;
+            ensure!(number < CpuSet::MAX_CPU, "there is no CPU {number}");
             Ok(number)
         };
         let mut cpus = Vec::new();
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (first, last) = (number(first)?, number(last)?);
-            ensure!(first <= last, "{part} is no range of processors");
+            ensure!(first <= last, "{part} is no range of CPUs");
             cpus.extend(first..=last);
         }
         cpus.sort_unstable();

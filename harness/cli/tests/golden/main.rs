@@ -129,6 +129,7 @@ fn errors_and_exit_codes_of_wrong_input() {
         "bench axum --rate fast",
         "bench axum --duration 0s",
         "bench axum --duration ten",
+        "soak axum --duration 0s",
         "bench axum --connections 0",
         "bench axum --workers 0",
         "bench axum --cpus 0",
