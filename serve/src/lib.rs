@@ -11,6 +11,7 @@ mod body;
 mod connection;
 mod head;
 mod log;
+mod memory;
 mod probe;
 mod process;
 mod server;

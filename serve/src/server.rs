@@ -12,12 +12,13 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use tokio::{join, select};
 use tower::BoxError;
 
 use crate::HttpService;
 use crate::bind::connections_max;
+use crate::memory::{self, Peak};
 use crate::worker::{Accepted, SETTLE, Worker, work};
 
 /// Pause after the system refused a connection (out of file descriptors or memory).
@@ -129,13 +130,22 @@ impl Server {
             worker.send(connection).map_err(|_| ServeError::WorkerDied)
         };
         let mut stop = pin!(stop);
+        let open = || self.connections_max - permits.available_permits();
+        let (mut peak, mut ticks) = (Peak::default(), interval(memory::INTERVAL));
         loop {
             let accepted = select! {
                 () = &mut stop => break,
+                _ = ticks.tick() => {
+                    peak.trim_after(open());
+                    continue;
+                }
                 accepted = accept_one(&listener, &permits) => accepted,
             };
             match accepted {
-                Ok(connection) => dispatch(connection)?,
+                Ok(connection) => {
+                    dispatch(connection)?;
+                    peak.observe(open());
+                }
                 // The client closed before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {

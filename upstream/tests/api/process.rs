@@ -138,8 +138,9 @@ fn low_limit_of_open_files_leaves_half_of_them_for_connections() {
 }
 
 #[test]
-fn heads_in_progress_on_all_connections_fit_the_memory_of_the_manifests() {
+fn memory_of_unfinished_heads_fits_the_manifests_and_is_given_back() {
     const SAMPLE: u64 = 400;
+    const GIVEN_BACK: Duration = Duration::from_secs(30);
     let service = start();
     let resident = || {
         let path = format!("/proc/{}/statm", service.pid());
@@ -174,4 +175,9 @@ fn heads_in_progress_on_all_connections_fit_the_memory_of_the_manifests() {
         "{all}, {each} for each connection"
     );
     drop(unfinished);
+    let end = Instant::now() + GIVEN_BACK;
+    while resident() > before + each * SAMPLE / 4 {
+        assert!(Instant::now() < end, "{} of {before}", resident());
+        sleep(SETTLE);
+    }
 }
