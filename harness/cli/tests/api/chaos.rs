@@ -106,18 +106,23 @@ fn wrong_responses_without_any_fault_are_counted() {
     let sandbox = Sandbox::new(&["mixing-up"]);
     sandbox.add_upstream("hollow");
     let url = format!("http://{}", server::start());
-    for (contender, kinds) in [
-        (&["mixing-up"][..], &["users-me: wrong: body: id"][..]),
+    for (contender, faults, kinds) in [
+        (
+            &["mixing-up"][..],
+            "none",
+            &["users-me: wrong: body: id"][..],
+        ),
         (
             &["hollow"],
+            "none",
             &[
                 "data: wrong: body: other bytes",
                 "wrong-key: wrong: status 200",
             ],
         ),
-        (&["--url", &url], &[]),
+        (&["--url", &url], "none,process/stopped", &[]),
     ] {
-        let (chaos, rows) = sandbox.rows(contender, "--duration=500ms", "none,process/stopped");
+        let (chaos, rows) = sandbox.rows(contender, "--duration=500ms", faults);
         assert_eq!(chaos.code, Some(1), "{chaos:?}");
         let none = row(&rows, "none");
         assert!(none["counts"]["wrong"].as_u64() > Some(0), "{none}");
