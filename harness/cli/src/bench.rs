@@ -241,6 +241,10 @@ impl BenchOptions {
 
     fn split(&self) -> Result<Split> {
         if let Some(split) = &self.cpus {
+            // Do they exist?
+            for cpus in [&split.contender, &split.others] {
+                cpus.with(|| Ok(()))?;
+            }
             return Ok(split.clone());
         }
         let available = Cpus::available()?;

@@ -1,13 +1,10 @@
-//! Compares a JSON text with an expected value while the text is read. Nothing of the text is kept,
-//! and nothing is allocated while it is right and its strings have no escapes: the load engine
-//! compares every response.
+//! Compares a JSON text with an expected value.
 
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
-use serde::de::{Error, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 use uuid::{Uuid, Variant};
 
 /// An expected string that every UUID v4 is equal to.
@@ -38,18 +35,11 @@ impl Expected {
     /// # Errors
     /// The place of the first difference, such as `body: user.name`.
     pub fn check(&self, body: &[u8]) -> Result<(), String> {
-        let mut first = None;
-        let mut on_event = |event: Event<'_>| {
-            if let Event::Difference { path, .. } = event {
-                first.get_or_insert_with(|| match path.to_string() {
-                    path if path.is_empty() => "body: not an object".to_owned(),
-                    path => format!("body: {path}"),
-                });
-            }
-        };
-        match walk(body, Some(&self.0), Unknown::Ignore, &mut on_event) {
-            Err(_) => Err("body: not JSON".to_owned()),
-            Ok(()) => first.map_or(Ok(()), Err),
+        let all = differences(&self.0, body).map_err(|_| "body: not JSON".to_owned())?;
+        match all.iter().find(|difference| !difference.is_unknown_field) {
+            None => Ok(()),
+            Some(first) if first.path.is_empty() => Err("body: not an object".to_owned()),
+            Some(first) => Err(format!("body: {}", first.path)),
         }
     }
 }
@@ -58,32 +48,42 @@ impl Expected {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The place, such as `user.tags[1]`; empty for the whole text.
-    pub path: String,
-    /// The expected value; none where the text has an unknown field or element.
-    pub expected: Option<Value>,
-    /// The actual value; none where it is missing.
-    pub actual: Option<Value>,
+    path: String,
+    /// The expected and the actual value.
+    text: String,
+    is_unknown_field: bool,
+}
+
+impl Difference {
+    fn new(path: String, expected: Option<&Value>, actual: Option<&Json>) -> Self {
+        let expected = expected.map(short);
+        let actual = actual.map(short);
+        let text = match (expected, actual) {
+            (Some(expected), Some(actual)) => format!("expected {expected}, actual {actual}"),
+            (Some(expected), None) => format!("missing, expected {expected}"),
+            (None, actual) => format!("unexpected {}", actual.unwrap_or_default()),
+        };
+        Self {
+            path,
+            text,
+            is_unknown_field: false,
+        }
+    }
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short = |value: &Value| shortened(&value.to_string(), VALUE_MAX_CHARS);
         let path = match self.path.as_str() {
             "" => "the whole value",
             path => path,
         };
-        match (&self.expected, &self.actual) {
-            (Some(expected), Some(actual)) => {
-                let (expected, actual) = (short(expected), short(actual));
-                write!(formatter, "{path}: expected {expected}, actual {actual}")
-            }
-            (Some(expected), None) => {
-                write!(formatter, "{path}: missing, expected {}", short(expected))
-            }
-            (None, Some(actual)) => write!(formatter, "{path}: unexpected {}", short(actual)),
-            (None, None) => formatter.write_str(path),
-        }
+        write!(formatter, "{path}: {}", self.text)
     }
+}
+
+fn short(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).expect("a JSON value is plain JSON");
+    shortened(&text, VALUE_MAX_CHARS)
 }
 
 /// Returns every difference between the text and the value, unknown fields included.
@@ -92,22 +92,68 @@ impl fmt::Display for Difference {
 /// The text is not JSON.
 pub fn differences(expected: &Value, text: &[u8]) -> serde_json::Result<Vec<Difference>> {
     let mut differences = Vec::new();
-    let mut on_event = |event: Event<'_>| {
-        if let Event::Difference {
-            path,
-            expected,
-            actual,
-        } = event
-        {
-            differences.push(Difference {
-                path: path.to_string(),
-                expected: expected.cloned(),
-                actual,
-            });
-        }
-    };
-    walk(text, Some(expected), Unknown::Report, &mut on_event)?;
+    compare(
+        "",
+        expected,
+        &serde_json::from_slice(text)?,
+        &mut differences,
+    );
     Ok(differences)
+}
+
+fn compare(path: &str, expected: &Value, actual: &Json, differences: &mut Vec<Difference>) {
+    match (expected, actual) {
+        (Value::Object(expected), Json::Object(Fields(actual))) => {
+            for (name, actual) in actual {
+                let path = inner(path, name);
+                match expected.get(name) {
+                    Some(expected) => compare(&path, expected, actual, differences),
+                    None => differences.push(Difference {
+                        is_unknown_field: true,
+                        ..Difference::new(path, None, Some(actual))
+                    }),
+                }
+            }
+            for (name, expected) in expected {
+                if actual.iter().all(|(other, _)| other != name) {
+                    differences.push(Difference::new(inner(path, name), Some(expected), None));
+                }
+            }
+        }
+        (Value::Array(expected), Json::Array(actual)) => {
+            for index in 0..expected.len().max(actual.len()) {
+                let path = format!("{path}[{index}]");
+                match (expected.get(index), actual.get(index)) {
+                    (Some(expected), Some(actual)) => compare(&path, expected, actual, differences),
+                    (expected, actual) => differences.push(Difference::new(path, expected, actual)),
+                }
+            }
+        }
+        (_, Json::Scalar(actual)) if is_equal(expected, actual) => {}
+        _ => differences.push(Difference::new(
+            path.to_owned(),
+            Some(expected),
+            Some(actual),
+        )),
+    }
+}
+
+/// Returns the place of a field of the value at `path`.
+fn inner(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        _ => format!("{path}.{name}"),
+    }
+}
+
+fn is_equal(expected: &Value, actual: &Value) -> bool {
+    match (expected, actual) {
+        (Value::Number(expected), Value::Number(actual)) => expected.as_f64() == actual.as_f64(),
+        (Value::String(expected), Value::String(actual)) if expected == ANY_UUID_V4 => {
+            parse_uuid_v4(actual).is_some()
+        }
+        _ => expected == actual,
+    }
 }
 
 /// Returns the fields of an object and of the objects in it, as `outer.inner`, in the order of the
@@ -116,14 +162,18 @@ pub fn differences(expected: &Value, text: &[u8]) -> serde_json::Result<Vec<Diff
 /// # Errors
 /// The text is not JSON.
 pub fn field_order(text: &[u8]) -> serde_json::Result<Vec<String>> {
-    let mut fields = Vec::new();
-    let mut on_event = |event: Event<'_>| {
-        if let Event::Field(path) = event {
-            fields.push(path.to_string());
+    fn add_fields(path: &str, json: &Json, order: &mut Vec<String>) {
+        if let Json::Object(Fields(fields)) = json {
+            for (name, value) in fields {
+                let path = inner(path, name);
+                order.push(path.clone());
+                add_fields(&path, value, order);
+            }
         }
-    };
-    walk(text, None, Unknown::Report, &mut on_event)?;
-    Ok(fields)
+    }
+    let mut order = Vec::new();
+    add_fields("", &serde_json::from_slice(text)?, &mut order);
+    Ok(order)
 }
 
 /// Parses a UUID v4 (RFC 9562, 5.4) in its canonical form.
@@ -143,272 +193,44 @@ pub fn shortened(text: &str, max_chars: usize) -> String {
     }
 }
 
-fn walk(
-    text: &[u8],
-    expected: Option<&Value>,
-    unknown: Unknown,
-    on_event: &mut dyn FnMut(Event<'_>),
-) -> serde_json::Result<()> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let walk = Walk {
-        expected,
-        unknown,
-        path: Path::Root,
-        on_event,
-    };
-    walk.deserialize(&mut json)?;
-    json.end()
+/// A JSON value that keeps the order of its fields, and those that come twice.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Json {
+    Object(Fields),
+    Array(Vec<Json>),
+    Scalar(Value),
 }
 
-/// An event of the walk through a text.
-enum Event<'a> {
-    /// A field of an object.
-    Field(&'a Path<'a>),
-    Difference {
-        path: &'a Path<'a>,
-        expected: Option<&'a Value>,
-        actual: Option<Value>,
-    },
-}
+struct Fields(Vec<(String, Json)>);
 
-/// The treatment of fields that the expected value lacks.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Unknown {
-    Ignore,
-    Report,
-}
-
-/// A place in the text, as a list on the stack: its name is made only where it is needed.
-#[derive(Clone, Copy)]
-enum Path<'a> {
-    Root,
-    Field(&'a Path<'a>, &'a str),
-    Element(&'a Path<'a>, usize),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Field(Self::Root, name) => formatter.write_str(name),
-            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
-            Self::Element(parent, index) => write!(formatter, "{parent}[{index}]"),
-        }
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
-/// Reads one value of the text.
-struct Walk<'a> {
-    /// None where any value is right.
-    expected: Option<&'a Value>,
-    unknown: Unknown,
-    path: Path<'a>,
-    on_event: &'a mut dyn FnMut(Event<'_>),
-}
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
 
-impl Walk<'_> {
-    fn differs(&mut self, actual: Value) {
-        (self.on_event)(Event::Difference {
-            path: &self.path,
-            expected: self.expected,
-            actual: Some(actual),
-        });
-    }
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields;
 
-    fn scalar<E>(
-        mut self,
-        is_equal: impl Fn(&Value) -> bool,
-        actual: impl Into<Value>,
-    ) -> Result<(), E> {
-        if !self.expected.is_none_or(is_equal) {
-            self.differs(actual.into());
-        }
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Walk<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.scalar(Value::is_null, Value::Null)
-    }
-
-    fn visit_bool<E>(self, actual: bool) -> Result<(), E> {
-        self.scalar(|expected| expected.as_bool() == Some(actual), actual)
-    }
-
-    fn visit_u64<E>(self, actual: u64) -> Result<(), E> {
-        self.scalar(|expected| expected.as_f64() == Some(actual as f64), actual)
-    }
-
-    fn visit_i64<E>(self, actual: i64) -> Result<(), E> {
-        self.scalar(|expected| expected.as_f64() == Some(actual as f64), actual)
-    }
-
-    fn visit_f64<E>(self, actual: f64) -> Result<(), E> {
-        self.scalar(|expected| expected.as_f64() == Some(actual), actual)
-    }
-
-    fn visit_str<E>(mut self, actual: &str) -> Result<(), E> {
-        let is_equal = match self.expected {
-            Some(Value::String(expected)) if expected == ANY_UUID_V4 => {
-                parse_uuid_v4(actual).is_some()
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
             }
-            Some(expected) => expected == actual,
-            None => true,
-        };
-        if !is_equal {
-            self.differs(actual.into());
-        }
-        Ok(())
-    }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        let elements = match self.expected {
-            Some(Value::Array(elements)) => elements,
-            Some(_) => {
-                let actual = Value::deserialize(SeqAccessDeserializer::new(seq))?;
-                self.differs(actual);
-                return Ok(());
-            }
-            None => {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(());
-            }
-        };
-        for (index, expected) in elements.iter().enumerate() {
-            let path = Path::Element(&self.path, index);
-            let walk = Walk {
-                expected: Some(expected),
-                unknown: self.unknown,
-                path,
-                on_event: self.on_event,
-            };
-            if seq.next_element_seed(walk)?.is_none() {
-                (self.on_event)(Event::Difference {
-                    path: &path,
-                    expected: Some(expected),
-                    actual: None,
-                });
-            }
-        }
-        let mut index = elements.len();
-        while let Some(actual) = seq.next_element()? {
-            (self.on_event)(Event::Difference {
-                path: &Path::Element(&self.path, index),
-                expected: None,
-                actual: Some(actual),
-            });
-            index += 1;
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let fields = match self.expected {
-            Some(Value::Object(fields)) => Some(fields),
-            Some(_) => {
-                let actual = Value::deserialize(MapAccessDeserializer::new(map))?;
-                self.differs(actual);
-                return Ok(());
-            }
-            None => None,
-        };
-        // One bit a field: no expected value has more than 64.
-        let mut seen: u64 = 0;
-        let unknown = self.unknown;
-        while let Some(name) = map.next_key_seed(NameSeed { fields, unknown })? {
-            let (name, expected) = match &name {
-                Name::Ignored => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
                 }
-                Name::Known(index, name, expected) => {
-                    seen |= 1 << index;
-                    (*name, Some(*expected))
-                }
-                Name::Unknown(name) => (name.as_str(), None),
-            };
-            let path = Path::Field(&self.path, name);
-            (self.on_event)(Event::Field(&path));
-            if fields.is_some() && expected.is_none() {
-                let actual = Some(map.next_value()?);
-                (self.on_event)(Event::Difference {
-                    path: &path,
-                    expected,
-                    actual,
-                });
-            } else {
-                map.next_value_seed(Walk {
-                    expected,
-                    unknown,
-                    path,
-                    on_event: self.on_event,
-                })?;
+                Ok(Fields(fields))
             }
         }
-        for (index, (name, expected)) in fields.into_iter().flatten().enumerate() {
-            if seen >> index & 1 == 0 {
-                (self.on_event)(Event::Difference {
-                    path: &Path::Field(&self.path, name),
-                    expected: Some(expected),
-                    actual: None,
-                });
-            }
-        }
-        Ok(())
-    }
-}
 
-/// The name of a field in the text.
-enum Name<'a> {
-    /// The field's index, name and expected value.
-    Known(usize, &'a str, &'a Value),
-    Unknown(String),
-    Ignored,
-}
-
-/// Reads the name of a field.
-struct NameSeed<'a> {
-    fields: Option<&'a Map<String, Value>>,
-    unknown: Unknown,
-}
-
-impl<'a, 'de> DeserializeSeed<'de> for NameSeed<'a> {
-    type Value = Name<'a>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name<'a>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'_> for NameSeed<'a> {
-    type Value = Name<'a>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the name of a field")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Name<'a>, E> {
-        let mut fields = self.fields.into_iter().flatten().enumerate();
-        Ok(match fields.find(|(_, (known, _))| *known == name) {
-            Some((index, (known, expected))) => Name::Known(index, known, expected),
-            None if self.unknown == Unknown::Ignore => Name::Ignored,
-            None => Name::Unknown(name.to_owned()),
-        })
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 

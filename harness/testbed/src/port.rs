@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use procfs::net::{self, TcpState};
+use procfs::process::{FDTarget, Process, all_processes};
 use socket2::{Domain, Socket, Type};
-
-/// State of a listening socket in `/proc/net/tcp`.
-const LISTENING: &str = "0A";
 
 /// Returns a port that no process listens on.
 ///
@@ -106,54 +104,26 @@ pub fn must_be_free(port: u16, variable: &str) -> Result<()> {
     })
 }
 
-/// Returns the process that listens on a port, as `name, process 123`; none without `/proc`, or for a
-/// process of another user.
+/// Returns the process that listens on a port, as `name, process 123`; none for a process of another
+/// user.
 fn listener(port: u16) -> Option<String> {
     let inode = listening_sockets(port).pop_first()?;
-    let socket = format!("socket:[{inode}]");
-    let has_it = |process: &Path| {
-        let files = fs::read_dir(process.join("fd"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let mut links = files.filter_map(|file| fs::read_link(file.path()).ok());
-        links.any(|link| link.as_os_str() == socket.as_str())
+    let has_it = |process: &Process| {
+        let mut files = process.fd().into_iter().flatten().flatten();
+        files.any(|file| file.target == FDTarget::Socket(inode))
     };
-    let is_number = |path: &Path| {
-        let name = path.file_name().unwrap_or_default();
-        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
-    };
-    let mut processes = fs::read_dir("/proc")
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path());
-    let process = processes.find(|path| is_number(path) && has_it(path))?;
-    let name = fs::read_to_string(process.join("comm")).ok()?;
-    let id = process.file_name()?.display();
-    Some(format!("{}, process {id}", name.trim_end()))
+    let process = all_processes().ok()?.flatten().find(has_it)?;
+    let name = process.stat().ok()?.comm;
+    Some(format!("{name}, process {}", process.pid))
 }
 
-/// Returns the inodes of the sockets that listen on a port: a process that restarts has others. Empty
-/// without `/proc`.
-pub fn listening_sockets(port: u16) -> BTreeSet<String> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
-    let lines = tables.iter().flatten().flat_map(|table| table.lines());
-    lines
-        .filter_map(|line| inode(line, port).map(str::to_owned))
+/// Returns the inodes of the sockets that listen on a port: a process that restarts has others.
+pub fn listening_sockets(port: u16) -> BTreeSet<u64> {
+    let sockets = [net::tcp(), net::tcp6()].into_iter().flatten().flatten();
+    sockets
+        .filter(|socket| socket.state == TcpState::Listen && socket.local_address.port() == port)
+        .map(|socket| socket.inode)
         .collect()
-}
-
-/// Returns the inode of a listening socket on this port from its line of `/proc/net/tcp` (proc(5)): the
-/// local address is the second field, the state the fourth, the inode the tenth.
-fn inode(line: &str, port: u16) -> Option<&str> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let [_, local, _, LISTENING, ..] = fields[..] else {
-        return None;
-    };
-    let on_port = local
-        .rsplit_once(':')
-        .is_some_and(|(_, digits)| u16::from_str_radix(digits, 16) == Ok(port));
-    fields.get(9).copied().filter(|_| on_port)
 }
 
 #[cfg(test)]
@@ -174,12 +144,10 @@ mod tests {
             .strip_prefix(&start)
             .and_then(|rest| rest.strip_suffix(end))
             .unwrap();
-        if cfg!(target_os = "linux") {
-            assert!(
-                who.ends_with(&format!(", process {})", std::process::id())),
-                "{who}"
-            );
-        }
+        assert!(
+            who.ends_with(&format!(", process {})", std::process::id())),
+            "{who}"
+        );
     }
 
     #[test]
@@ -193,15 +161,5 @@ mod tests {
             assert!(Kept::new(address).is_err());
             drop(listener);
         }
-    }
-
-    #[test]
-    fn socket_that_does_not_listen_on_the_port_is_ignored() {
-        let line = |state: &str| {
-            format!("  0: 0100007F:1F40 00000000:0000 {state} 0:0 00:0 0 0 0 98765 1 0 100")
-        };
-        assert_eq!(inode(&line("0A"), 8000), Some("98765"));
-        assert_eq!(inode(&line("0A"), 8001), None);
-        assert_eq!(inode(&line("01"), 8000), None);
     }
 }

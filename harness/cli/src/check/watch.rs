@@ -72,7 +72,7 @@ fn chosen(options: &Options, former: Option<&Report>) -> Options {
 /// Waits until other sockets than these listen and a connection is accepted.
 fn wait_for_restart(
     address: SocketAddr,
-    sockets: &BTreeSet<String>,
+    sockets: &BTreeSet<u64>,
     interrupt: &Interrupt,
 ) -> Result<()> {
     loop {

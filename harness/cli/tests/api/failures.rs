@@ -342,6 +342,16 @@ fn two_harnesses_on_one_contender_both_pass() {
 }
 
 #[test]
+fn missing_cpus_are_refused_before_anything_is_written() {
+    let sandbox = Sandbox::new(&["target"]);
+    for cpus in ["--cpus=1000/0", "--cpus=0/1000"] {
+        let refused = sandbox.run_to(2, &["bench", "target", "--out=run", cpus]);
+        assert!(refused.err.contains("this process may use"), "{refused:?}");
+        assert!(!sandbox.path("run").exists(), "{cpus}");
+    }
+}
+
+#[test]
 fn second_run_on_the_same_cpus_is_refused() {
     let sandbox = Sandbox::new(&["target"]);
     let first = sandbox.begin_bench();
