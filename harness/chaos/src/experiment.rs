@@ -10,9 +10,9 @@ use anyhow::{Context, Result, ensure};
 use conformance::upstream::Behaviour;
 use conformance::{database, random, upstream};
 use load::engine::builtin::DEADLINE;
-use testbed::background::Background;
 use testbed::contender::{Contender, Environment, Running};
 use testbed::interrupt::Interrupt;
+use tokio::runtime::Runtime;
 
 use crate::fault::{Fault, Kind, Requirement};
 use crate::generator::Generator;
@@ -64,7 +64,7 @@ pub(crate) struct Process<'a> {
 pub(crate) struct Controls<'a> {
     pub(crate) load: SteadyLoad,
     pub(crate) generator: Arc<Generator>,
-    pub(crate) background: &'a Background,
+    pub(crate) background: &'a Runtime,
     pub(crate) process: Option<Process<'a>>,
     pub(crate) upstream: Option<&'a upstream::Guard<'a>>,
     pub(crate) upstream_proxy: Option<&'a Proxy>,

@@ -7,10 +7,10 @@ use conformance::upstream::Behaviour;
 use procfs::process::LimitValue;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use schema::fault::Fault as UpstreamFault;
-use testbed::background::Background;
 use testbed::contender::{Contender, Native, Running};
 use testbed::port::lasting_port;
 
+use crate::background;
 use crate::experiment::{Experiment, Process};
 use crate::fault::Kind;
 use crate::misbehaving::MisbehavingClients;
@@ -67,7 +67,7 @@ impl Experiment<'_> {
             }
             Kind::Clients(behaviour) => {
                 // Not on the proxies' thread: the clients cost the contender's time, not its peers'.
-                let background = Background::start("clients")?;
+                let background = background("clients")?;
                 let clients = MisbehavingClients::start(
                     behaviour,
                     self.controls.misbehaving_max,

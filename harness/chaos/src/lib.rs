@@ -22,16 +22,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use conformance::database::{self, Database, Rows};
 use conformance::upstream::RecordingUpstream;
 use conformance::{Secrets, Target, random};
 use schema::{Profile, fixtures};
-use testbed::background::Background;
 use testbed::contender::{Contender, Environment};
 use testbed::interrupt::Interrupt;
 use testbed::port::lasting_port;
 use testbed::postgres::TemporaryPostgres;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::experiment::{Controls, Experiment, Process};
 use crate::fault::Fault;
@@ -133,7 +133,7 @@ struct Dependencies {
 
 impl Dependencies {
     /// Starts those that the subject needs and the harness may control.
-    fn start(subject: &Subject<'_>, background: &Background, secrets: &Secrets) -> Result<Self> {
+    fn start(subject: &Subject<'_>, background: &Runtime, secrets: &Secrets) -> Result<Self> {
         let localhost: IpAddr = Ipv4Addr::LOCALHOST.into();
         let with_upstream = |host, port| -> Result<Self> {
             let upstream = RecordingUpstream::start(localhost, 0, &secrets.api_key)?;
@@ -184,7 +184,7 @@ fn with_experiment<T>(
         Subject::External(external) => external.secrets.clone(),
     };
     // Dropped in reverse order: the contender before its dependencies.
-    let background = Background::start("chaos")?;
+    let background = background("chaos")?;
     let dependencies = Dependencies::start(subject, &background, &secrets)?;
     interrupt.check()?;
     let upstream_proxy = dependencies.upstream_proxy.as_ref();
@@ -251,6 +251,13 @@ fn with_experiment<T>(
     drop(experiment);
     drop(rows);
     outcome
+}
+
+/// Starts a runtime in a thread of this name; dropping it ends its tasks.
+fn background(name: &str) -> Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    let builder = builder.worker_threads(1).thread_name(name).enable_all();
+    builder.build().context("starting a runtime")
 }
 
 /// Inserts users whose rows are removed when the guard is dropped; without access to the database

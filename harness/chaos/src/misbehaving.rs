@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use load::scenario::Scenario;
-use testbed::background::{Background, Tasks};
 use testbed::http1;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::generator::Generator;
@@ -60,7 +61,7 @@ pub(crate) struct MisbehavingClients {
     clients: usize,
     since: Instant,
     counts: Arc<Counts>,
-    _tasks: Tasks,
+    _tasks: JoinSet<()>,
 }
 
 #[derive(Debug, Default)]
@@ -74,16 +75,16 @@ impl MisbehavingClients {
     pub(crate) fn start(
         behaviour: Behaviour,
         limit: usize,
-        background: &Background,
+        background: &Runtime,
         address: SocketAddr,
         generator: &Arc<Generator>,
     ) -> Self {
         let clients = behaviour.clients().min(limit);
         let counts = Arc::new(Counts::default());
-        let mut tasks = Tasks::default();
+        let mut tasks = JoinSet::new();
         let mut spawn = |connections: usize| {
             let (generator, counts) = (Arc::clone(generator), Arc::clone(&counts));
-            tasks.add(background.spawn(async move {
+            let misbehave = async move {
                 match behaviour {
                     Behaviour::Idle => stay_idle(address, connections, &counts).await,
                     Behaviour::SlowHeads => send_heads_slowly(address, &counts).await,
@@ -91,7 +92,8 @@ impl MisbehavingClients {
                     Behaviour::NeverRead => never_read(address, &generator, &counts).await,
                     Behaviour::Flood => flood(address, &generator, &counts).await,
                 }
-            }));
+            };
+            tasks.spawn_on(misbehave, background.handle());
         };
         match behaviour {
             Behaviour::Idle => (0..OPENING_TASKS)

@@ -10,12 +10,13 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::select;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use conformance::upstream::full_listener;
-use testbed::background::{Background, Tasks};
 use testbed::port::Kept;
 
 /// Pause before the address is bound again: a process that another thread starts inherits the old
@@ -64,7 +65,7 @@ pub(crate) struct Proxy {
     mode: watch::Sender<Mode>,
     /// The mode that is in effect, which follows `mode`.
     effective: watch::Receiver<Mode>,
-    _tasks: Tasks,
+    _task: JoinSet<()>,
 }
 
 impl Proxy {
@@ -73,7 +74,7 @@ impl Proxy {
     /// # Errors
     /// The address cannot be bound.
     pub(crate) fn start(
-        background: &Background,
+        background: &Runtime,
         host: IpAddr,
         port: u16,
         server: SocketAddr,
@@ -82,16 +83,17 @@ impl Proxy {
         let address = port.address();
         let (mode, watched) = watch::channel(Mode::Pass);
         let (report, effective) = watch::channel(Mode::Pass);
-        let context = background.handle().enter();
+        let context = background.enter();
         let listener = listen(address).with_context(|| format!("listening on {address}"))?;
         drop(context);
-        let mut tasks = Tasks::default();
-        tasks.add(background.spawn(accept(listener, address, server, watched, report)));
+        let mut task = JoinSet::new();
+        let accept = accept(listener, address, server, watched, report);
+        task.spawn_on(accept, background.handle());
         Ok(Self {
             port,
             mode,
             effective,
-            _tasks: tasks,
+            _task: task,
         })
     }
 
@@ -104,10 +106,10 @@ impl Proxy {
     ///
     /// # Errors
     /// The proxy has ended.
-    pub(crate) fn set(&self, background: &Background, mode: Mode) -> Result<()> {
+    pub(crate) fn set(&self, background: &Runtime, mode: Mode) -> Result<()> {
         self.mode.send_replace(mode);
         let mut effective = self.effective.clone();
-        let set = background.handle().block_on(async move {
+        let set = background.block_on(async move {
             let set = effective.wait_for(|effective| *effective == mode).await;
             set.map(drop)
         });
@@ -304,7 +306,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(200);
 
     /// Starts an echo server with a proxy, and connects through it.
-    fn connected() -> (Background, Proxy, TcpStream) {
+    fn connected() -> (Runtime, Proxy, TcpStream) {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -317,7 +319,7 @@ mod tests {
                 });
             }
         });
-        let background = Background::start("test").unwrap();
+        let background = crate::background("test").unwrap();
         let proxy = Proxy::start(&background, Ipv4Addr::LOCALHOST.into(), 0, server).unwrap();
         let client = TcpStream::connect(proxy.address()).unwrap();
         (background, proxy, client)

@@ -2,7 +2,6 @@
 //! Postgres, raw HTTP/1, text output, tokens, and the definitions of contenders.
 
 pub mod account;
-pub mod background;
 pub mod child;
 pub mod contender;
 pub mod cpus;
