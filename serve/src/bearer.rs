@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+const SCHEME: &str = "Bearer";
+
 /// Returns the token of `Authorization: Bearer <token>` (RFC 9110, 11.4: the scheme is case-insensitive). None
 /// without the header, with two of them, another scheme, or an empty token.
 #[must_use]
@@ -11,9 +13,10 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
     };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim_start_matches(' ');
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    let (scheme, rest) = value.to_str().ok()?.split_at_checked(SCHEME.len())?;
+    let token = rest.trim_start_matches(' ');
+    let has_space = token.len() < rest.len();
+    (scheme.eq_ignore_ascii_case(SCHEME) && has_space && !token.is_empty()).then_some(token)
 }
 
 #[cfg(test)]

@@ -20,14 +20,14 @@ use crate::mutant::Mutant;
 use crate::wire::Relay;
 
 /// Mutants of one test that run at the same time, as far as databases are free.
-const CONCURRENCY: usize = 4;
+const CONCURRENCY: usize = 3;
 
 /// The same for mutants that mostly wait for deadlines.
 const WAITING_CONCURRENCY: usize = 8;
 
 /// Databases of the shared server, so this many of its mutants run at the same time: more would
 /// delay each other's responses past the checks' timeouts.
-const DATABASES: usize = 8;
+const DATABASES: usize = 4;
 
 /// Requests per connection in a check's burst: enough for any mutant without its own number.
 const BURST: usize = 1;
