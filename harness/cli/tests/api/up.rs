@@ -123,7 +123,9 @@ fn ended_up_leaves_nothing_running_after_down() {
             let down = suite.run_to(0, &["down"]).out;
             assert_eq!(down.matches(": stopped").count(), 3, "{down}");
         }
-        assert!(pids.into_iter().all(|pid| !is_alive(pid)));
+        wait_until("the services have ended", || {
+            pids.iter().all(|pid| !is_alive(*pid))
+        });
     }
 }
 
