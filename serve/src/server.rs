@@ -18,7 +18,7 @@ use tower::BoxError;
 
 use crate::HttpService;
 use crate::bind::connections_max;
-use crate::memory::{self, Peak};
+use crate::memory::{TRIM_INTERVAL, trim};
 use crate::worker::{Accepted, SETTLE, Worker, work};
 
 /// Pause after the system refused a connection (out of file descriptors or memory).
@@ -130,22 +130,18 @@ impl Server {
             worker.send(connection).map_err(|_| ServeError::WorkerDied)
         };
         let mut stop = pin!(stop);
-        let open = || self.connections_max - permits.available_permits();
-        let (mut peak, mut ticks) = (Peak::default(), interval(memory::INTERVAL));
+        let mut trims = interval(TRIM_INTERVAL);
         loop {
             let accepted = select! {
                 () = &mut stop => break,
-                _ = ticks.tick() => {
-                    peak.trim_after(open());
+                _ = trims.tick() => {
+                    trim();
                     continue;
                 }
                 accepted = accept_one(&listener, &permits) => accepted,
             };
             match accepted {
-                Ok(connection) => {
-                    dispatch(connection)?;
-                    peak.observe(open());
-                }
+                Ok(connection) => dispatch(connection)?,
                 // The client closed before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
